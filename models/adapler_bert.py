@@ -1,0 +1,202 @@
+"""BERT for sequence classification that can be converted to AdapLeR."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import tensorflow as tf
+from transformers import PretrainedConfig, TFBertForSequenceClassification
+from transformers.modeling_tf_outputs import TFSequenceClassifierOutput
+from transformers.modeling_tf_utils import unpack_inputs
+
+from models.adapler_encoder import Reduction, TFAdapLeREncoder
+from models.training_step import TrainingStep
+
+
+@dataclass
+class AdapLeROutput(TFSequenceClassifierOutput):
+    """The usual outputs, and per layer what the length reduction did.
+
+    Attributes:
+        explanations: contribution of each token entering the layer: [B, n], or ragged [B, None] in lr_mode.
+        lengths: tokens the layer ran on, float32 [B]; soft lengths count fading tokens by their share.
+        kept_positions: lr_mode only, positions in the input that the layer ran on, ragged int32 [B, None].
+    """
+
+    explanations: tuple | None = None
+    lengths: tuple | None = None
+    kept_positions: tuple | None = None
+
+
+class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassification):
+    """transformers' TFBertForSequenceClassification with these changes:
+
+    1. `to_AdapLeR()` adds a Contribution Predictor per layer and the thresholds eta and theta; before that the model
+       is BERT, numerically and by its weights.
+    2. A converted model's forward pass drops tokens: softly by default, for training and batched evaluation, and
+       for good with `lr_mode=True`.
+    3. `config.adapler` records the conversion, so `from_pretrained` restores a converted model as it was.
+    4. `train_step` knows AdapLeR's losses and its two groups of parameters (see `TrainingStep`).
+    """
+
+    def __init__(self, config, *inputs, **kwargs):
+        super().__init__(config, *inputs, **kwargs)
+        pooler = self.bert.pooler
+        del self.bert.pooler  # .h5 files hold a layer's weights in order of assignment: embeddings, encoder, pooler
+        self.bert.encoder = TFAdapLeREncoder(config, name="encoder")
+        self.bert.pooler = pooler
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, *args, **kwargs):
+        """As in transformers; refuses other architectures by name.
+
+        Raises:
+            ValueError: the checkpoint is not a BERT.
+        """
+        if kwargs.get("config") is None:
+            found = PretrainedConfig.get_config_dict(pretrained_model_name_or_path)[0].get("model_type")
+            if found not in (None, "bert"):
+                raise ValueError(
+                    f"{pretrained_model_name_or_path} is a '{found}' checkpoint; AdapLeR here is built on 'bert' only"
+                )
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
+        """As in transformers; the config also shows eta and theta to whoever reads it (the weights decide)."""
+        if self.is_adapler:
+            self.config.eta = self.bert.encoder.eta.numpy().tolist()
+            self.config.theta = self.bert.encoder.theta.numpy().tolist()
+        super().save_pretrained(save_directory, **kwargs)
+
+    @property
+    def is_adapler(self) -> bool:
+        """Whether the model has been converted."""
+        return getattr(self.config, "adapler", False)
+
+    def to_AdapLeR(self) -> None:
+        """Adds the length reduction, with fresh predictors, eta 0.25 and theta 1. Does nothing the second time."""
+        if self.is_adapler:
+            return
+        if not self.built:
+            self.build_in_name_scope()
+        self.config.update({"adapler": True, "eta_scale": 1.0})
+        with tf.name_scope(self.name), tf.name_scope(self.bert.name), tf.name_scope(self.bert.encoder.name):
+            self.bert.encoder.add_length_reduction()
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        labels=None,
+        training=False,
+        lr_mode=False,
+        eta_scale=None,
+    ):
+        """As TFBertForSequenceClassification, with two arguments more.
+
+        Args:
+            lr_mode: drop tokens for good instead of masking them; inference only.
+            eta_scale: factor on every threshold, more than 1 drops more (default: the config's, or 1).
+
+        Raises:
+            ValueError: lr_mode before `to_AdapLeR()`, while training, or for several examples; an attention mask
+                that hides [CLS].
+        """
+        if not self.is_adapler and (lr_mode or eta_scale is not None):
+            raise ValueError("lr_mode and eta_scale need a converted model: call to_AdapLeR() first")
+        inputs = dict(
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            return_dict=return_dict,
+            labels=labels,
+            training=training,
+        )
+        if not self.is_adapler:
+            return super().call(input_ids, **inputs)
+        scale = getattr(self.config, "eta_scale", 1.0) if eta_scale is None else eta_scale
+        scale = tf.convert_to_tensor(scale, tf.float32)
+        return self._reduced_call(input_ids, **inputs, lr_mode=lr_mode, eta_scale=scale)
+
+    @unpack_inputs
+    def _reduced_call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        labels=None,
+        training=False,
+        lr_mode=False,
+        eta_scale=None,
+    ):
+        if head_mask is not None:
+            raise ValueError("head_mask is not supported by TensorFlow BERT")
+        embedded = self.bert.embeddings(
+            input_ids=input_ids,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+            inputs_embeds=inputs_embeds,
+            training=training,
+        )
+        if attention_mask is None:
+            attention_mask = tf.ones(tf.shape(embedded)[:2], tf.int32)
+        attention_mask = tf.convert_to_tensor(attention_mask)
+        _require_cls(attention_mask)
+        if lr_mode:
+            _require_one_example(embedded, training)
+            run = self.bert.encoder.reduce_hard(embedded, attention_mask, eta_scale, output_attentions)
+        else:
+            run = self.bert.encoder.reduce_softly(
+                embedded, attention_mask, eta_scale, output_attentions, training
+            )
+        pooled = self.bert.pooler(hidden_states=run.hidden_states)
+        logits = self.classifier(inputs=self.dropout(inputs=pooled, training=training))
+        loss = None if labels is None else self.hf_compute_loss(labels=labels, logits=logits)
+        output = _as_output(run, logits, loss, output_attentions, output_hidden_states)
+        return output if return_dict else output.to_tuple()
+
+
+def _as_output(run: Reduction, logits, loss, output_attentions: bool, output_hidden_states: bool) -> AdapLeROutput:
+    return AdapLeROutput(
+        loss=loss,
+        logits=logits,
+        hidden_states=tuple(run.all_hidden_states) if output_hidden_states else None,
+        attentions=tuple(run.attentions) if output_attentions else None,
+        explanations=tuple(run.explanations),
+        lengths=tuple(run.lengths),
+        kept_positions=None if run.kept_positions is None else tuple(run.kept_positions),
+    )
+
+
+def _require_cls(attention_mask: tf.Tensor) -> None:
+    """[CLS] must be the first position of every example, visible: the pooler reads it there."""
+    message = "position 0 of every example must be [CLS] with attention mask 1; pad on the right"
+    if not tf.executing_eagerly():
+        tf.debugging.assert_positive(attention_mask[:, 0], message=message)
+    elif not tf.reduce_all(attention_mask[:, 0] > 0):
+        raise ValueError(message)
+
+
+def _require_one_example(embedded: tf.Tensor, training: bool) -> None:
+    if training:
+        raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
+    if embedded.shape[0] != 1:
+        raise ValueError(f"lr_mode takes one example at a time, got a batch of {embedded.shape[0]}")

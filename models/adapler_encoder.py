@@ -1,0 +1,197 @@
+"""BERT's encoder with a removal of tokens before each layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+import tf_keras as keras
+from transformers import BertConfig
+from transformers.models.bert.modeling_tf_bert import TFBertEncoder
+
+from models.contribution_predictor import ContributionPredictor
+from models.length_reduction import (
+    INFERENCE_LAMBDA,
+    MASKED,
+    contributions,
+    effective_length,
+    fade,
+    hard_keep,
+    removable_tokens,
+    threshold,
+    weigh_cls,
+)
+
+ETA_INIT = 0.25
+ETA_MIN, ETA_MAX = 0.01, 1.0
+THETA_MIN = 1e-3
+
+
+class Between(keras.constraints.Constraint):
+    """Keeps a variable in [low, high] after every update."""
+
+    def __init__(self, low: float, high: float):
+        self.low, self.high = low, high
+
+    def __call__(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(values, self.low, self.high)
+
+    def get_config(self) -> dict:
+        return {"low": self.low, "high": self.high}
+
+
+@dataclass
+class Reduction:
+    """What an encoder run leaves behind; lists have one entry a layer.
+
+    Soft: tensors over all n positions. Hard: over the tokens that entered the layer, as ragged [B, None].
+    """
+
+    hidden_states: tf.Tensor
+    explanations: list = field(default_factory=list)
+    lengths: list = field(default_factory=list)
+    kept_positions: list | None = None
+    all_hidden_states: list = field(default_factory=list)
+    attentions: list = field(default_factory=list)
+
+
+class TFAdapLeREncoder(TFBertEncoder):
+    """TFBertEncoder, plus:
+
+    - `contribution_predictors`, `eta` [L] and `theta` [L-1], which exist once the config says `adapler`;
+    - `removal_lambda`, the slope of the soft removal, and `theta_probe` [L-1], which is 1 always: the loss has its
+      gradient with respect to [CLS]'s weight through it. Neither is a weight, so neither is saved;
+    - `reduce_softly` and `reduce_hard`, used instead of `call`, which stays BERT's own.
+    """
+
+    def build(self, input_shape=None) -> None:
+        if self.built:
+            return
+        super().build(input_shape)
+        if getattr(self.config, "adapler", False):
+            self.add_length_reduction()
+
+    def add_length_reduction(self) -> None:
+        """Creates the predictors and thresholds; the caller has entered the encoder's name scope."""
+        layers = self.config.num_hidden_layers
+        self.contribution_predictors = [
+            ContributionPredictor(self.config, name=f"contribution_predictor_._{i}") for i in range(layers)
+        ]
+        for predictor in self.contribution_predictors:
+            with tf.name_scope(predictor.name):
+                predictor.build()
+        self.eta = self.add_weight(
+            name="eta",
+            shape=(layers,),
+            dtype=tf.float32,
+            initializer=keras.initializers.Constant(ETA_INIT),
+            constraint=Between(ETA_MIN, ETA_MAX),
+            experimental_autocast=False,
+        )
+        self.theta = self.add_weight(
+            name="theta",
+            shape=(layers - 1,),
+            dtype=tf.float32,
+            initializer="ones",
+            constraint=Between(THETA_MIN, float("inf")),
+            experimental_autocast=False,
+        )
+        self._add_run_time_state(layers)
+
+    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    def _add_run_time_state(self, layers: int) -> None:
+        self.removal_lambda = tf.Variable(INFERENCE_LAMBDA, trainable=False, name="removal_lambda")
+        self.theta_probe = tf.Variable(tf.ones(layers - 1), trainable=False, name="theta_probe")
+
+    def thresholds(self, eta_scale: tf.Tensor | float) -> tf.Tensor:
+        """eta as the removal uses it: scaled, and within [0, 1] whatever a user has assigned. -> [L]."""
+        return tf.clip_by_value(self.eta * tf.cast(eta_scale, tf.float32), 0.0, ETA_MAX)
+
+    def cls_weight(self, layer: int) -> tf.Tensor | float:
+        """Weight of [CLS]'s contribution when layer `layer` decides what to remove."""
+        return self.theta_probe[layer - 1] if layer else 1.0
+
+    def reduce_softly(
+        self,
+        hidden_states: tf.Tensor,
+        attention_mask: tf.Tensor,
+        eta_scale: tf.Tensor | float = 1.0,
+        output_attentions: bool = False,
+        training: bool = False,
+    ) -> Reduction:
+        """Runs all layers on all positions; removed tokens fade from the attention.
+
+        Args:
+            hidden_states: output of the embeddings, [B, n, H].
+            attention_mask: 0/1, [B, n].
+            eta_scale: factor on every eta.
+        """
+        eta = self.thresholds(eta_scale)
+        alive = removable_tokens(attention_mask)
+        additive_mask = (1.0 - tf.cast(attention_mask, tf.float32)) * MASKED
+        run = Reduction(hidden_states, all_hidden_states=[hidden_states])
+        for index, layer in enumerate(self.layer):
+            shares = contributions(self.contribution_predictors[index](run.hidden_states), alive)
+            delta = threshold(eta[index], effective_length(alive))
+            alive, removal = fade(alive, weigh_cls(shares, self.cls_weight(index)), delta, self.removal_lambda)
+            additive_mask = tf.maximum(additive_mask + removal, MASKED)
+            self._run_layer(run, layer, additive_mask, output_attentions, training)
+            run.explanations.append(shares)
+            run.lengths.append(effective_length(alive))
+        return run
+
+    def reduce_hard(
+        self,
+        hidden_states: tf.Tensor,
+        attention_mask: tf.Tensor,
+        eta_scale: tf.Tensor | float = 1.0,
+        output_attentions: bool = False,
+    ) -> Reduction:
+        """Runs each layer on the surviving tokens only, for one example.
+
+        Args:
+            hidden_states: output of the embeddings, [1, n, H].
+            attention_mask: 0/1, [1, n]; masked positions leave before the first layer.
+            eta_scale: factor on every eta.
+        """
+        eta = self.thresholds(eta_scale)
+        positions = tf.where(attention_mask[0] > 0)[:, 0]
+        run = Reduction(tf.gather(hidden_states, positions, axis=1), kept_positions=[])
+        run.all_hidden_states.append(run.hidden_states)
+        for index, layer in enumerate(self.layer):
+            scores = self.contribution_predictors[index](run.hidden_states)
+            removable = removable_tokens(tf.ones_like(scores))
+            shares = contributions(scores, removable)
+            delta = threshold(eta[index], effective_length(removable))
+            keep = hard_keep(weigh_cls(shares, self.cls_weight(index)), delta)[0]
+            positions = tf.boolean_mask(positions, keep)
+            run.hidden_states = tf.boolean_mask(run.hidden_states, keep, axis=1)
+            self._run_layer(run, layer, None, output_attentions, training=False)
+            run.explanations.append(_one_ragged_row(shares[0]))
+            run.lengths.append(tf.cast(tf.size(positions), tf.float32)[tf.newaxis])
+            run.kept_positions.append(_one_ragged_row(tf.cast(positions, tf.int32)))
+        return run
+
+    @staticmethod
+    def _run_layer(run: Reduction, layer, additive_mask, output_attentions: bool, training: bool) -> None:
+        """One ordinary BERT layer; `additive_mask` [B, n] or None."""
+        if additive_mask is not None:
+            additive_mask = tf.cast(additive_mask, run.hidden_states.dtype)[:, tf.newaxis, tf.newaxis, :]
+        outputs = layer(
+            hidden_states=run.hidden_states,
+            attention_mask=additive_mask,
+            head_mask=None,
+            encoder_hidden_states=None,
+            encoder_attention_mask=None,
+            past_key_value=None,
+            output_attentions=output_attentions,
+            training=training,
+        )
+        run.hidden_states = outputs[0]
+        run.all_hidden_states.append(outputs[0])
+        run.attentions.extend(outputs[1:])
+
+
+def _one_ragged_row(values: tf.Tensor) -> tf.RaggedTensor:
+    """[k] -> ragged [1, None]."""
+    return tf.RaggedTensor.from_row_lengths(values, [tf.size(values)])

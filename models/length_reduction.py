@@ -1,0 +1,120 @@
+"""The removal rule of AdapLeR (paper, section 3.2) as pure tensor functions that know no model.
+
+Shapes: B examples, n padded tokens; position 0 of every example is [CLS].
+
+`removable` is the running soft mask over the tokens that may still be dropped: 1 at real tokens, 0 at [CLS] and
+padding, and between 0 and 1 while training softens a removal. [CLS] itself always stays and is counted apart.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+BETA = 0.1
+"""Height of the gentle slope above the threshold, in units of 1 / lambda."""
+
+MASKED = -10000.0
+"""What BERT adds to the attention score of a token that nobody may see."""
+
+INFERENCE_LAMBDA = 1e20
+"""Slope at which the soft removal is a step function: soft and hard removal agree."""
+
+_ALIVE = 1e-6
+_TINY = 1e-15
+_MIN_CLS_WEIGHT = 1e-3
+_STEEPEST = 1e37  # keeps lambda / delta finite in float32 where delta is 0
+
+
+def removable_tokens(attention_mask: tf.Tensor) -> tf.Tensor:
+    """Attention mask [B, n] of 0/1 -> float32 [B, n] in which [CLS] is 0 as well."""
+    mask = tf.cast(attention_mask, tf.float32)
+    return mask * _not_cls(mask)
+
+
+def effective_length(removable: tf.Tensor) -> tf.Tensor:
+    """Tokens a layer runs on, softly counted, [CLS] included: [B, n] -> [B]."""
+    return tf.reduce_sum(removable, axis=-1) + 1.0
+
+
+def contributions(scores: tf.Tensor, removable: tf.Tensor) -> tf.Tensor:
+    """Share of each token in the prediction, among [CLS] and the tokens still alive.
+
+    Args:
+        scores: a Contribution Predictor's raw scores, [B, n].
+        removable: [B, n].
+
+    Returns:
+        float32 [B, n] that sums to 1 over each row. The softmax is taken after the mask, so that a dead token's
+        large score cannot swallow the living tokens' precision.
+    """
+    alive = _with_cls(removable, 1.0)
+    scores = tf.cast(scores, tf.float32)
+    highest = tf.reduce_max(tf.where(alive > 0, scores, scores.dtype.min), axis=-1, keepdims=True)
+    weights = tf.exp(tf.minimum(scores - tf.stop_gradient(highest), 0.0)) * alive
+    return weights / (tf.reduce_sum(weights, axis=-1, keepdims=True) + _TINY)
+
+
+def weigh_cls(shares: tf.Tensor, weight: tf.Tensor | float) -> tf.Tensor:
+    """Multiplies [CLS]'s share by `weight` (scalar, at least 0.001) and renormalises: [B, n] -> [B, n]."""
+    weighed = shares * _with_cls(tf.ones_like(shares), tf.maximum(weight, _MIN_CLS_WEIGHT))
+    return tf.math.divide_no_nan(weighed, tf.reduce_sum(weighed, axis=-1, keepdims=True))
+
+
+def threshold(eta: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """delta = eta / N: a token's contribution below it means removal. Scalar and [B] -> [B, 1]."""
+    return (eta / length)[:, tf.newaxis]
+
+
+def soft_removal(shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
+    """What the soft removal adds to a token's attention scores (paper, equation 6).
+
+    Two lines that meet at delta: a steep one below it (slope lambda / delta, down to -10000) and a nearly flat one
+    above it (from -beta / lambda up to 0), so that the gradient never vanishes on either side.
+
+    Args:
+        shares: contributions, [B, n].
+        delta: thresholds, [B, 1]; 0 removes nothing.
+        slope: lambda, a scalar.
+
+    Returns:
+        float32 [B, n] in [-10000, 0].
+    """
+    steepness = tf.minimum(slope / (delta + 1e-30), _STEEPEST)
+    below = steepness * (shares - delta) - BETA / slope
+    above = (shares - 1.0) * (BETA / slope) / (1.0 - delta + 1e-7)
+    return tf.maximum(tf.minimum(tf.minimum(below, above), 0.0), MASKED)
+
+
+def fade(alive: tf.Tensor, shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One soft removal of a running mask.
+
+    Args:
+        alive: running soft mask, [B, n] in [0, 1].
+        shares, delta, slope: as in `soft_removal`.
+
+    Returns:
+        the mask after the removal, and what to add to the attention scores, both [B, n].
+    """
+    removal = soft_removal(shares, delta, slope) * alive
+    return alive * tf.where(alive > _ALIVE, tf.exp(removal), 1.0), removal
+
+
+def hard_keep(shares: tf.Tensor, delta: tf.Tensor) -> tf.Tensor:
+    """Which tokens stay at inference: [CLS] and every contribution of at least delta. [B, n] -> bool [B, n]."""
+    return (shares >= delta) | tf.cast(1.0 - _not_cls(shares), tf.bool)
+
+
+def keep_cls(alive: tf.Tensor) -> tf.Tensor:
+    """A running mask with [CLS] put back to 1: [B, n] -> [B, n]."""
+    return _with_cls(alive, 1.0)
+
+
+def _not_cls(like: tf.Tensor) -> tf.Tensor:
+    """[1, n] of ones with a 0 at [CLS]."""
+    return tf.cast(tf.range(tf.shape(like)[-1]) > 0, tf.float32)[tf.newaxis, :]
+
+
+def _with_cls(values: tf.Tensor, at_cls: tf.Tensor | float) -> tf.Tensor:
+    """`values` [B, n] with position 0 replaced by `at_cls`."""
+    others = _not_cls(values)
+    return values * others + at_cls * (1.0 - others)

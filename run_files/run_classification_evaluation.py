@@ -1,0 +1,40 @@
+"""Stage 4: scores a model and counts its FLOPs on validation and test (or one --SPLIT).
+
+MODEL_PATH is .h5 weights (say --LR_MODEL if they are an AdapLeR's) or a save_pretrained directory. Writes
+logs/evaluation_<model>.json.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.runtime import data_options, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
+from tools.checkpoints import load_model, load_tokenizer
+from tools.data import load_examples
+from tools.evaluation import lr_mode_agreement, predict, report
+from tools.files import write_json
+from tools.paths import TaskPaths
+from tools.tasks import get_task
+
+
+def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
+    task, options = get_task(settings.task), data_options(settings)
+    tokenizer = load_tokenizer(settings.backbone)
+    model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
+    splits = [settings.split] if settings.split else ["validation", "test"]
+    results = {}
+    for split in splits:
+        examples = load_examples(task, split, tokenizer, settings.max_length, options)
+        predictions = predict(model, examples, eval_batch_size(settings), desc=split)
+        results[split] = report(task, model, examples, predictions)
+        if settings.check_lr_mode and model.is_adapler and split != "test":
+            results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions)
+        for name, value in results[split].items():
+            print(f"{split} {name}: {value}")
+    write_json(where.evaluation(settings.model_path), {"model": str(settings.model_path), **results})
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", __doc__, evaluate)

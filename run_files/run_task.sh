@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Runs every stage of a task with the hyper-parameters of run_files/tasks/<task>.sh, then prints the results.
+# Usage: run_files/run_task.sh TASK SEED [--FLAG value ...]
+# Flags go to each stage that knows them and override the task file's; one that no stage knows is an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ $# -lt 2 ]; then
+  sed -n '2,4s/^# //p' "$0" >&2
+  exit 2
+fi
+task=$1 seed=$2
+shift 2
+if [ ! -f "run_files/tasks/$task.sh" ]; then
+  echo "error: unknown task '$task'; tasks are $(basename -s .sh run_files/tasks/*.sh | paste -sd ' ')" >&2
+  exit 2
+fi
+python=${PYTHON:-python}
+given=("$@")
+COMMON=() FINE_TUNE=() TRAIN_ADAPLER=()
+source "run_files/tasks/$task.sh"
+"$python" tools/settings.py check "${given[@]}"
+
+# stage NAME SCRIPT [flags]: hands the stage its part of all flags, the user's last, so that they win;
+# what it prints is shown, and its last line is left in $result
+stage() {
+  local name=$1 script=$2
+  shift 2
+  local flags=()
+  mapfile -d '' flags < <("$python" tools/settings.py "$name" "${COMMON[@]}" "$@" "${given[@]}")
+  result=$("$python" "$script" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}" | tee /dev/stderr | tail -n 1)
+}
+
+stage fine_tune ./run_files/run_classification_bert.py "${FINE_TUNE[@]}"
+fine_tuned=$result
+# INITIAL=fine_tuned in a task file: stage 3 starts from stage 1's best epoch, not from the backbone
+[ "${INITIAL:-backbone}" = fine_tuned ] && TRAIN_ADAPLER+=(--INITIAL_MODEL_PATH "$fine_tuned")
+stage store_saliencies ./tools/store_saliencies.py
+stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
+adapler=$result
+stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$fine_tuned"
+stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$adapler" --LR_MODEL --CHECK_LR_MODE
+stage summarize ./tools/summarize_run.py --MODEL_PATH "$adapler"

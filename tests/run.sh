@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sets up .venv and runs the tests; arguments go to pytest, for instance -m slow or -k golden.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source run_files/setup_environment.sh requirements.txt tests/requirements.txt
+ruff check .
+ruff format --check .
+if [ $# -eq 0 ]; then
+  set -- -m "not slow"
+fi
+exec python -m pytest "$@"

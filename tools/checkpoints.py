@@ -1,0 +1,130 @@
+"""Models and tokenizers, from backbones and from what earlier stages saved."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import tf_keras as keras
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from models import TFAdapLeRForSequenceClassification
+from tools import demo_task, paths
+from tools.errors import UserError
+from tools.files import replacing, replacing_directory
+from tools.tasks import Task
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def resolve_backbone(task: Task, backbone: str | None) -> str:
+    """The backbone to use; a generated task has its own, built when it is first needed."""
+    if backbone is not None:
+        return backbone
+    if not task.generated:
+        return paths.DEFAULT_BACKBONE
+    directory = paths.generated_backbone(f"{task.name}_bert")
+    if not (directory / "config.json").exists():
+        demo_task.build_backbone(directory)
+    return str(directory)
+
+
+def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
+    """The backbone's fast tokenizer.
+
+    Raises:
+        UserError: there is no such backbone, or it has no fast tokenizer.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(backbone, use_fast=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load a tokenizer from '{backbone}': {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise UserError(f"the tokenizer of '{backbone}' has no fast version; its directory needs a tokenizer.json")
+    return tokenizer
+
+
+def load_backbone(backbone: str, task: Task, max_length: int, **config) -> TFAdapLeRForSequenceClassification:
+    """A plain BERT with a fresh classifier for the task.
+
+    Args:
+        config: changes to the backbone's config.
+
+    Raises:
+        UserError: it cannot be loaded, is no BERT, or has fewer positions than `max_length`.
+    """
+    names = dict(enumerate(task.label_names))
+    labels = {"num_labels": len(names), "id2label": names, "label2id": {name: i for i, name in names.items()}}
+    try:
+        model = TFAdapLeRForSequenceClassification.from_pretrained(backbone, **labels, **config)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
+    positions = model.config.max_position_embeddings
+    if max_length > positions:
+        raise UserError(f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'")
+    model.config.update({"MAX_LENGTH": max_length, "text_columns": list(task.text_columns)})
+    return model
+
+
+def load_model(model_path: Path, backbone: str, task: Task, max_length: int, converted: bool):
+    """A trained model, from .h5 weights on a backbone or from a save_pretrained directory.
+
+    Args:
+        converted: whether the weights are an AdapLeR's; a directory knows by itself.
+
+    Raises:
+        UserError: it does not exist or does not fit the backbone or the task's labels.
+    """
+    if not model_path.exists():
+        raise UserError(f"--MODEL_PATH {model_path} does not exist")
+    if model_path.is_dir():
+        model = load_backbone(str(model_path), task, max_length)
+        if converted and not model.is_adapler:
+            raise UserError(f"{model_path} holds a plain BERT, not an AdapLeR: leave out --LR_MODEL")
+        return model
+    model = load_backbone(backbone, task, max_length)
+    if converted:
+        model.to_AdapLeR()
+    load_weights(model, model_path)
+    return model
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Loads .h5 weights.
+
+    Raises:
+        UserError: the file is damaged, or made for another backbone, label count or kind of model.
+    """
+    if not path.exists():
+        raise UserError(f"no weights at {path}")
+    try:
+        model.load_weights(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        kind = "an AdapLeR" if getattr(model, "is_adapler", False) else "a plain BERT"
+        raise UserError(
+            f"the weights {path} do not fit {kind} of {model.config.num_hidden_layers} layers x "
+            f"{model.config.hidden_size} with {model.config.num_labels} labels (check --BACKBONE, --TASK and "
+            f"--LR_MODEL): {_first_line(error)}"
+        ) from error
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Writes .h5 weights under `path` once they are complete."""
+    with replacing(path) as temporary:
+        model.save_weights(str(temporary))
+
+
+def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Writes a save_pretrained directory that needs nothing else: weights, config, tokenizer."""
+    with replacing_directory(path) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

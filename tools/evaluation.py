@@ -1,0 +1,114 @@
+"""Scores, lengths and FLOPs of a model on a split."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from models.length_reduction import INFERENCE_LAMBDA
+from tools.data import Examples
+from tools.flops import adapler_flops, bert_flops
+from tools.metrics import score
+from tools.tasks import Task
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A model's answers, in the examples' order.
+
+    Attributes:
+        logits: float32 [N, labels].
+        lengths: tokens of the input, then those that each layer ran on, float64 [N, L+1].
+        last_contributions: per example, how many contributions entering the last layer exceed its eta, int [N]
+            (the count that the published code took for the last layer's length).
+    """
+
+    logits: np.ndarray
+    lengths: np.ndarray
+    last_contributions: np.ndarray
+
+
+def predict(model, examples: Examples, batch_size: int, desc: str = "evaluating") -> Predictions:
+    """Runs a plain or converted model on all examples; removal is a step function, as in lr_mode."""
+    order = np.argsort(examples.lengths, kind="stable")
+    batches = examples.take(order).batches(batch_size)
+
+    @tf.function(input_signature=[batches.element_spec[0]])
+    def run(inputs):
+        outputs = model(inputs, training=False)
+        if not model.is_adapler:
+            return outputs.logits, None, None
+        last = tf.reduce_sum(tf.cast(outputs.explanations[-1] > model.bert.encoder.eta[-1], tf.int32), axis=-1)
+        return outputs.logits, tf.stack(outputs.lengths, axis=1), last
+
+    parts = []
+    with step_removal(model), tqdm(total=len(examples), desc=desc, unit="example", leave=False) as bar:
+        for inputs, _ in batches:
+            parts.append([None if tensor is None else tensor.numpy() for tensor in run(inputs)])
+            bar.update(len(parts[-1][0]))
+    back = np.argsort(order)
+    logits, reduced, last = (None if column[0] is None else np.concatenate(column)[back] for column in zip(*parts, strict=True))
+    entered = examples.lengths.astype(np.float64)[:, np.newaxis]
+    if reduced is None:
+        reduced = np.repeat(entered, model.config.num_hidden_layers, axis=1)
+    return Predictions(logits, np.concatenate([entered, reduced], axis=1), last)
+
+
+@contextmanager
+def step_removal(model):
+    """Within the block a converted model's removal has no slope; afterwards its lambda is as before."""
+    if not model.is_adapler:
+        yield
+        return
+    slope = model.bert.encoder.removal_lambda
+    before = slope.numpy()
+    slope.assign(INFERENCE_LAMBDA)
+    try:
+        yield
+    finally:
+        slope.assign(before)
+
+
+def report(task: Task, model, examples: Examples, predictions: Predictions) -> dict:
+    """What evaluation tells: the metrics (where labels are known), FLOPs speedup and mean lengths.
+
+    Returns:
+        {metric: value, "speedup": total BERT FLOPs / total FLOPs of this model, "mean_lengths": [L+1]}.
+    """
+    scores = score(task.metrics, examples.labels, predictions.logits) if examples.labelled else {}
+    plain = bert_flops(model.config, examples.lengths)
+    reduced = adapler_flops(model.config, predictions.lengths) if model.is_adapler else plain
+    return {
+        **scores,
+        "speedup": float(plain.sum() / reduced.sum()),
+        "mean_lengths": predictions.lengths.mean(axis=0).round(4).tolist(),
+        "examples": len(examples),
+    }
+
+
+def lr_mode_agreement(model, examples: Examples, predictions: Predictions) -> dict:
+    """Compares lr_mode, one example at a time, with the batched soft removal.
+
+    Returns:
+        how many examples have the same label and the same length in every layer, and the largest difference of
+        a logit.
+    """
+    batches = examples.batches(1)
+
+    @tf.function(input_signature=[batches.element_spec[0]])
+    def run(inputs):
+        outputs = model({name: tf.ensure_shape(tensor, [1, None]) for name, tensor in inputs.items()}, lr_mode=True)
+        return outputs.logits, tf.stack(outputs.lengths, axis=1)
+
+    progress = tqdm(batches, total=len(examples), desc="lr_mode", unit="example", leave=False, mininterval=1)
+    logits, lengths = (np.concatenate(column) for column in zip(*(run(inputs) for inputs, _ in progress), strict=True))
+    return {
+        "examples": len(examples),
+        "same_label": int((logits.argmax(axis=1) == predictions.logits.argmax(axis=1)).sum()),
+        "same_lengths": int((lengths == predictions.lengths[:, 1:]).all(axis=1).sum()),
+        "largest_logit_difference": float(np.abs(logits - predictions.logits).max()),
+    }

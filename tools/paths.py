@@ -1,0 +1,101 @@
+"""Where everything lies under directory/; no other file knows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DIRECTORY = ROOT / "directory"
+DEFAULT_BACKBONE = "bert-base-uncased"
+
+
+def backbone_name(backbone: str) -> str:
+    """The name a backbone has in paths: `bert` for bert-base-uncased, otherwise its last part."""
+    return "bert" if backbone == DEFAULT_BACKBONE else Path(backbone).name
+
+
+@dataclass(frozen=True)
+class TaskPaths:
+    """directory/<name>/<seed>/<task>/: data, models and logs of one backbone, seed and task."""
+
+    name: str
+    seed: int
+    task: str
+
+    @property
+    def root(self) -> Path:
+        return DIRECTORY / self.name / str(self.seed) / self.task
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def adaptive_models(self) -> Path:
+        return self.models / "adaptive_lr"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def all(self) -> list[Path]:
+        """Every directory that a task needs."""
+        return [self.adaptive_models, self.logs, *(self.saliencies(split) for split in ("train", "validation", "test"))]
+
+    @property
+    def fine_tuning_log(self) -> Path:
+        return self.logs / "ft_logs.json"
+
+    def fine_tuned(self, epoch: int) -> Path:
+        """Weights after epoch `epoch`, counted from 1."""
+        return self.models / f"bert_{self.task}_{epoch}.h5"
+
+    def saliencies(self, split: str) -> Path:
+        return self.root / "data" / "sals" / split
+
+    def saliency_matrix(self, split: str, epoch: int) -> Path:
+        return self.saliencies(split) / f"sal_mat_wCLSSEPnoZ_{epoch}.npy"
+
+    def saliency_rows(self, split: str, epoch: int) -> Path:
+        """Row ids and token checksums of the matrix's rows."""
+        return self.saliency_matrix(split, epoch).with_suffix(".rows.npz")
+
+    def adapler(self, save_name: str, gamma: float, phi: float) -> Path:
+        """The chosen epoch's weights; the save_pretrained directory is the same without .h5."""
+        return self.adaptive_models / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr.h5"
+
+    def adapler_last(self, save_name: str, gamma: float, phi: float) -> Path:
+        return self.adaptive_models / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr_last.h5"
+
+    def adapler_log(self, save_name: str, gamma: float, phi: float) -> Path:
+        return self.logs / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr_logs.json"
+
+    def evaluation(self, model_path: Path) -> Path:
+        return self.logs / f"evaluation_{_model_name(model_path)}.json"
+
+    def glue_prediction(self, model_path: Path, split: str) -> Path:
+        return self.logs / f"glue_prediction_{_model_name(model_path)}_{split}.tsv"
+
+
+def _model_name(model_path: Path) -> str:
+    """A model's name in other files' names, the same for its .h5 weights and its directory."""
+    return model_path.name.removesuffix(".h5")
+
+
+def generated_data() -> Path:
+    """Root of the data sets that the project generates, laid out like any --DATA_DIR."""
+    return DIRECTORY / "generated"
+
+
+def generated_backbone(name: str) -> Path:
+    return DIRECTORY / "backbones" / name
+
+
+if __name__ == "__main__":
+    name, task, seed = sys.argv[1:]
+    for directory in TaskPaths(name, int(seed), task).all:
+        directory.mkdir(parents=True, exist_ok=True)
+        print(directory)

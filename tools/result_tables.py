@@ -1,0 +1,34 @@
+"""Summaries of runs as Markdown tables."""
+
+from __future__ import annotations
+
+
+def run_table(summary: dict) -> str:
+    """Scores of BERT and AdapLeR, speedup, tokens per layer, lr_mode agreement and times of one run."""
+    bert, adapler, metric = summary["bert"], summary["adapler"], summary["metric"]
+    rows = [("", "BERT", "AdapLeR")]
+    for split in ("validation", "test"):
+        if metric in adapler.get(split, {}):
+            rows.append((f"{split} {metric}", f"{bert[split][metric]:.4f}", f"{adapler[split][metric]:.4f}"))
+    for split in ("validation", "test"):
+        rows.append((f"{split} FLOPs speedup", "1.00x", f"{adapler[split]['speedup']:.2f}x"))
+    entered, *layers = adapler["validation"]["mean_lengths"]
+    rows.append(("mean tokens of an example", f"{entered:.1f}", f"{entered:.1f}"))
+    for number, length in enumerate(layers, start=1):
+        rows.append((f"layer {number}", f"{entered:.1f}", f"{length:.1f}"))
+    agreement = adapler["validation"].get("lr_mode")
+    if agreement:
+        rows.append(("lr_mode, same label", "", f"{agreement['same_label']} of {agreement['examples']}"))
+        rows.append(("lr_mode, same lengths", "", f"{agreement['same_lengths']} of {agreement['examples']}"))
+        rows.append(("lr_mode, largest logit difference", "", f"{agreement['largest_logit_difference']:.1e}"))
+    seconds = summary["seconds"]
+    rows.append(("training time", f"{seconds['fine_tune']:.0f} s", f"{seconds['train_adapler']:.0f} s"))
+    rows.append(("saliencies", "", f"{seconds['store_saliencies']:.0f} s"))
+    return markdown(rows)
+
+
+def markdown(rows: list[tuple]) -> str:
+    """Rows of cells, the header first, with columns aligned."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["| " + " | ".join(str(c).ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])

@@ -1,0 +1,109 @@
+"""Gradient x input saliencies: computed, stored with their rows' identity, and joined to examples again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tools.data import Examples
+from tools.errors import UserError
+from tools.files import replacing, write_array
+
+
+def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+    """How much each token's embedding matters to the gold logit (paper, section 3.1): || dy/dh0 * h0 ||_2.
+
+    Only the gold logit is differentiated, so the cost is one backward pass for any number of labels.
+
+    Args:
+        model: a sequence classifier of transformers.
+        inputs: int32 [batch, length] each.
+        labels: gold labels, int [batch].
+
+    Returns:
+        float32 [batch, length], zero at padding.
+    """
+    with tf.GradientTape() as tape:
+        outputs = model(inputs, training=False, output_hidden_states=True)
+        gold = tf.gather(outputs.logits, labels, batch_dims=1)
+    embedded = outputs.hidden_states[0]
+    gradient = tape.gradient(gold, embedded)
+    saliency = tf.norm(tf.cast(gradient * embedded, tf.float32), axis=-1)
+    return saliency * tf.cast(inputs["attention_mask"], tf.float32)
+
+
+def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int) -> np.ndarray:
+    """Saliencies of all examples, in their order: float32 [N, max_length]."""
+    order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
+    batches = examples.take(order).batches(batch_size)
+
+    @tf.function(input_signature=[batches.element_spec[0], batches.element_spec[1]["labels"]])
+    def compute(inputs, labels):
+        return gradient_x_input(model, inputs, labels)
+
+    matrix = np.zeros((len(examples), max_length), np.float32)
+    done = 0
+    with tqdm(total=len(examples), desc="saliencies", unit="example") as bar:
+        for inputs, targets in batches:
+            rows = compute(inputs, targets["labels"]).numpy()
+            matrix[order[done : done + len(rows)], : rows.shape[1]] = rows
+            done += len(rows)
+            bar.update(len(rows))
+    return matrix
+
+
+def store(matrix_file: Path, rows_file: Path, matrix: np.ndarray, examples: Examples) -> None:
+    """Writes a saliency matrix and, beside it, which example each row belongs to."""
+    with replacing(rows_file) as temporary:
+        np.savez(temporary, row_ids=examples.row_ids, checksums=examples.token_checksums())
+    write_array(matrix_file, matrix)
+
+
+def join(examples: Examples, files: list[tuple[Path, Path]], redo: str) -> Examples:
+    """The examples with their mean saliency over several stored matrices, matched by row id.
+
+    Args:
+        files: (matrix file, rows file) of each epoch.
+        redo: the command that stores saliencies, for the error message.
+
+    Raises:
+        UserError: a file is missing or damaged, or lacks a row of an example with these very tokens.
+    """
+    mean = np.mean([_rows_of(examples, *pair, redo) for pair in files], axis=0)
+    inside = np.arange(mean.shape[1]) < examples.lengths[:, np.newaxis]
+    saliency = tf.RaggedTensor.from_row_lengths(mean[inside], examples.lengths)
+    return replace(examples, saliency=saliency)
+
+
+def _rows_of(examples: Examples, matrix_file: Path, rows_file: Path, redo: str) -> np.ndarray:
+    """The examples' rows of one stored matrix, [N, max_length]."""
+    try:
+        matrix = np.load(matrix_file, mmap_mode="r", allow_pickle=False)
+        with np.load(rows_file, allow_pickle=False) as stored:
+            row_ids, checksums = stored["row_ids"], stored["checksums"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UserError(f"cannot read the saliencies {matrix_file} ({error}); run {redo}") from error
+    if matrix.ndim != 2 or len(matrix) != len(row_ids):
+        raise UserError(
+            f"{matrix_file} has shape {matrix.shape} where {rows_file.name} names {len(row_ids)} rows; run {redo}"
+        )
+    index = {row_id: position for position, row_id in enumerate(row_ids.tolist())}
+    positions = np.array([index.get(row_id, -1) for row_id in examples.row_ids.tolist()])
+    fits = (positions >= 0) & (checksums[positions] == examples.token_checksums())
+    if not fits.all():
+        wrong = examples.row_ids[np.flatnonzero(~fits)[0]]
+        raise UserError(
+            f"{matrix_file} has no saliencies for {(~fits).sum()} of {len(examples)} training examples as they are "
+            f"tokenised now, the first is row {wrong}; run {redo} with the same data, backbone and MAX_LENGTH"
+        )
+    if examples.lengths.max() > matrix.shape[1]:
+        raise UserError(f"{matrix_file} is {matrix.shape[1]} tokens wide, an example has more; run {redo}")
+    rows = np.asarray(matrix[positions])
+    if not np.isfinite(rows).all():
+        raise UserError(f"{matrix_file} holds values that are not finite; run {redo}")
+    return rows

@@ -1,0 +1,36 @@
+"""Stage 2: computes gradient x input saliencies with the best fine-tuned epochs, and stores them.
+
+Writes data/sals/<split>/sal_mat_wCLSSEPnoZ_<epoch>.npy, float32 [examples, MAX_LENGTH], for the three epochs of stage 1
+with the best dev scores, and the examples' row ids beside each. SPLIT is train unless told otherwise.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.runtime import data_options, run_stage  # isort: split  (sets up TensorFlow)
+from tools.checkpoints import load_backbone, load_tokenizer, load_weights
+from tools.data import load_examples
+from tools.fine_tuning_log import saliency_epochs
+from tools.paths import TaskPaths
+from tools.saliencies import saliency_matrix, store
+from tools.tasks import get_task
+
+
+def store_saliencies(settings: argparse.Namespace, where: TaskPaths) -> None:
+    task, split = get_task(settings.task), settings.split or "train"
+    epochs = saliency_epochs(task, where)
+    tokenizer = load_tokenizer(settings.backbone)
+    model = load_backbone(settings.backbone, task, settings.max_length)
+    examples = load_examples(task, split, tokenizer, settings.max_length, data_options(settings))
+    for epoch in epochs:
+        load_weights(model, where.fine_tuned(epoch))
+        matrix = saliency_matrix(model, examples, settings.max_length, settings.batch_size)
+        store(where.saliency_matrix(split, epoch), where.saliency_rows(split, epoch), matrix, examples)
+        print(where.saliency_matrix(split, epoch), flush=True)
+
+
+if __name__ == "__main__":
+    run_stage("store_saliencies", __doc__, store_saliencies)

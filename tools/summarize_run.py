@@ -1,0 +1,68 @@
+"""Prints what one run of all stages came to, from the logs that the stages left.
+
+MODEL_PATH is the AdapLeR weights of stage 3. With --SAVE the summary is also written as JSON, from which
+tools/write_results.py makes RESULTS.md.
+"""
+
+import argparse
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.runtime import run_stage  # isort: split  (sets up TensorFlow)
+from tools import fine_tuning_log
+from tools.checkpoints import load_model, load_tokenizer
+from tools.data import DataOptions, load_rows
+from tools.errors import UserError
+from tools.files import write_json
+from tools.paths import TaskPaths
+from tools.result_tables import run_table
+from tools.show_tokens import dropped_per_layer
+from tools.tasks import get_task
+
+STAGES = ("fine_tune", "store_saliencies", "train_adapler")
+
+
+def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
+    task = get_task(settings.task)
+    best = fine_tuning_log.best_epochs(task, fine_tuning_log.read(task, where))[0]
+    records = {stage: _read(where.logs / f"{stage}_run.json") for stage in STAGES}
+    summary = {
+        "task": task.name,
+        "metric": task.primary_metric,
+        "backbone": where.name,
+        "seed": where.seed,
+        "commit": records["train_adapler"]["commit"],
+        "machine": records["train_adapler"]["machine"],
+        "settings": {stage: record["settings"] for stage, record in records.items()},
+        "seconds": {stage: _seconds(record) for stage, record in records.items()},
+        "bert": _read(where.evaluation(where.fine_tuned(best))),
+        "adapler": _read(where.evaluation(settings.model_path)),
+    }
+    if settings.save:
+        write_json(settings.save, summary)
+    print(run_table(summary))
+    tokenizer = load_tokenizer(settings.backbone)
+    model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)
+    row = load_rows(task, "validation", DataOptions(settings.data_dir, max_eval_examples=1))[0]
+    print("\nOne validation example; layer by layer, the tokens that are left:")
+    print(dropped_per_layer(model, tokenizer, [row[column] for column in task.text_columns], settings.max_length))
+
+
+def _read(file: Path) -> dict:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
+
+
+def _seconds(record: dict) -> float:
+    start, end = (datetime.fromisoformat(record[key]) for key in ("start", "end"))
+    return (end - start).total_seconds()
+
+
+if __name__ == "__main__":
+    run_stage("summarize", __doc__, summarize)
