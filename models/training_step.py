@@ -82,19 +82,20 @@ class TrainingStep:
             cp_optimizer: for the Contribution Predictors (default: `optimizer`).
         """
         super().compile(optimizer, *args, **kwargs)
-        self.objective = objective
-        if objective is None:
-            return
-        if self.is_adapler and speedup_optimizer is None:
+        if objective is not None and self.is_adapler and speedup_optimizer is None:
             raise ValueError("a converted model needs compile(speedup_optimizer=...) for eta and theta")
-        self.speedup_optimizer, self.cp_optimizer = speedup_optimizer, cp_optimizer
+        self._set_objective(objective, speedup_optimizer, cp_optimizer)
+
+    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    def _set_objective(self, objective, speedup_optimizer, cp_optimizer) -> None:
+        """Untracked, because Keras would save a tracked metric's counters among the model's weights."""
+        self.objective, self.speedup_optimizer, self.cp_optimizer = objective, speedup_optimizer, cp_optimizer
         names = ["loss", "cp_loss", "tokens_left"] if self.is_adapler else ["loss"]
         self.loss_trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
     def metrics(self):
-        trackers = getattr(self, "loss_trackers", None) if getattr(self, "objective", None) else None
-        return super().metrics if trackers is None else list(trackers.values())
+        return list(self.loss_trackers.values()) if getattr(self, "objective", None) else super().metrics
 
     def train_step(self, data):
         if getattr(self, "objective", None) is None:

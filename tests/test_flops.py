@@ -1,0 +1,81 @@
+"""FLOPs against the published constants and by hand."""
+
+import numpy as np
+import pytest
+from transformers import BertConfig
+
+from tests import tiny
+from tests.golden import load
+from tools.flops import (
+    adapler_flops,
+    adapler_terms,
+    bert_flops,
+    bert_terms,
+    predictor_flops,
+    published_adapler_flops,
+    published_bert_flops,
+)
+
+LENGTHS = np.arange(2, 513)
+
+
+def test_published_bert_constants_are_reproduced_exactly():
+    # the published form takes the constant measured with two labels for that of one
+    assert np.array_equal(bert_flops(BertConfig(), LENGTHS), published_bert_flops(LENGTHS, labels=1))
+
+
+def test_published_adapler_constants_are_reproduced():
+    lengths = np.repeat(LENGTHS[:, None], 13, axis=1)
+    ours, published = adapler_flops(BertConfig(), lengths), published_adapler_flops(lengths[:, 1:], labels=1)
+    assert np.abs(ours / published - 1).max() < 1e-6
+
+
+def test_published_forms():
+    arrays = load("7_flops")
+    for column, labels in enumerate(arrays["labels"]):
+        bert = published_bert_flops(arrays["bert_n"], int(labels))
+        adapler = published_adapler_flops(arrays["lr_layers"], int(labels))
+        assert np.array_equal(bert, arrays["bert_flops"][:, column])
+        assert np.array_equal(adapler, arrays["lr_flops"][:, column])
+
+
+def test_terms_of_a_tiny_config_by_hand():
+    terms = bert_terms(tiny.config(num_hidden_layers=1), 2)
+    assert terms == {
+        "embeddings": 2 * (8 * 12 + 2 + 2),
+        "projections": 2 * 4 * (2 * 12 * 12 + 12),
+        "attention scores": 2 * (2 * 2 * 2 * 12),
+        "softmax": 7 * 3 * 4,
+        "feed-forward": 2 * (2 * 12 * 20 + 20 + 2 * 20 * 12 + 12),
+        "activations": 2 * 3 * 20,
+        "LayerNorms": 2 * 2 * (8 * 12 + 2),
+        "pooler": 2 * 12 * 12 + 12,
+        "classifier": 2 * 12 * 3 + 3,
+    }
+
+
+def test_a_predictor_is_charged_for_what_enters_its_layer():
+    config = tiny.config()
+    terms = adapler_terms(config, [7, 5, 3, 2])
+    assert terms["contribution predictors"] == predictor_flops(config, 7 + 5 + 3)
+    assert terms["feed-forward"] == bert_terms(config, 5 + 3 + 2)["feed-forward"] / 3
+
+
+def test_with_nothing_dropped_adapler_is_slower_by_its_predictors():
+    config = tiny.config()
+    bert, adapler = bert_flops(config, 7), adapler_flops(config, [7] * 4)
+    share = (3 * predictor_flops(config, 7) + 4 * 7) / bert
+    assert bert / adapler == pytest.approx(1 / (1 + share)) and bert < adapler
+
+
+def test_arrays_are_counted_at_once():
+    config = tiny.config()
+    lengths = np.array([[[7, 5, 3, 2], [7, 7, 7, 7]]])
+    assert adapler_flops(config, lengths).shape == (1, 2)
+    assert adapler_flops(config, lengths)[0, 0] == adapler_flops(config, [7, 5, 3, 2])
+
+
+@pytest.mark.parametrize("lengths", [7, [7, 5, 3], [[7, 5, 3, 2, 1]]])
+def test_wrong_number_of_lengths(lengths):
+    with pytest.raises(ValueError, match="4 entries"):
+        adapler_flops(tiny.config(), lengths)

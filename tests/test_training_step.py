@@ -1,0 +1,119 @@
+"""Which parameters a step moves, and that accumulation changes nothing."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from models.training_step import Objective, adam
+from tests import tiny
+from tests.compare import assert_close
+
+SGD = keras.optimizers.legacy.SGD
+
+
+def compiled(model, main_rate=0.1, speedup_rate=0.1, cp_rate=None, **objective):
+    model.bert.encoder.removal_lambda.assign(10.0)
+    model.compile(
+        SGD(main_rate),
+        objective=Objective(gamma=0.5, phi=0.5, **objective),
+        speedup_optimizer=SGD(speedup_rate),
+        cp_optimizer=None if cp_rate is None else SGD(cp_rate),
+    )
+    return model
+
+
+def moved(model, batch) -> set[str]:
+    """Names of the variables that one step changes, without the model's name."""
+    before = [v.numpy() for v in model.weights]
+    model.train_step(batch)
+    changed = (not np.array_equal(v, old) for v, old in zip(model.weights, before, strict=True))
+    return {v.name.split("/", 1)[1] for v, c in zip(model.weights, changed, strict=True) if c}
+
+
+def split_names(model):
+    names = {v.name.split("/", 1)[1] for v in model.weights}
+    thresholds = {n for n in names if n in ("bert/encoder/eta:0", "bert/encoder/theta:0")}
+    predictors = {n for n in names if "contribution_predictor" in n}
+    return names - thresholds - predictors, predictors, thresholds
+
+
+# the softmax makes these gradients zero but for rounding
+UNIDENTIFIED = ("key/bias:0", "score/bias:0")
+
+
+def expected(names):
+    return {n for n in names if not n.endswith(UNIDENTIFIED)}
+
+
+def identified(names):
+    return {n for n in names if not n.endswith(UNIDENTIFIED)}
+
+
+def test_each_optimiser_moves_its_own_parameters():
+    backbone, predictors, thresholds = split_names(tiny.make_model())
+    cases = {
+        (0.1, 0.0, None): backbone | predictors,
+        (0.0, 0.1, None): thresholds,
+        (0.0, 0.0, 0.1): predictors,
+        (0.1, 0.1, 0.1): backbone | predictors | thresholds,
+    }
+    for rates, names in cases.items():
+        assert identified(moved(compiled(tiny.make_model(), *rates), tiny.batch())) == expected(names), rates
+
+
+def test_theta_probe_never_moves():
+    model = compiled(tiny.make_model())
+    model.train_step(tiny.batch())
+    assert np.array_equal(model.bert.encoder.theta_probe, [1, 1])
+
+
+@pytest.mark.parametrize("lengths", [(7, 5, 2, 7), (7, 5, 2)], ids=["even", "uneven"])
+@pytest.mark.parametrize("acc_steps", [2, 3, 5])
+def test_micro_batches_equal_one_batch(acc_steps, lengths):
+    whole, parts = compiled(tiny.make_model()), compiled(tiny.make_model(), acc_steps=acc_steps)
+    for _ in range(2):
+        whole.train_step(tiny.batch(lengths))
+        parts.train_step(tiny.batch(lengths))
+    for ours, theirs in zip(parts.weights, whole.weights, strict=True):
+        assert_close(ours, theirs, 2e-5, ours.name)
+
+
+def test_thresholds_stay_in_their_ranges():
+    model = compiled(tiny.make_model(), 0.0, 1e4)
+    model.train_step(tiny.batch())
+    eta, theta = model.bert.encoder.eta.numpy(), model.bert.encoder.theta.numpy()
+    assert eta.min() >= 0.01 and eta.max() <= 1 and theta.min() > 0
+
+
+def test_schedule_starts_at_zero_and_ends_at_zero():
+    rate = adam(2.0, steps=10, warmup_steps=4, epsilon=1e-8).learning_rate
+    values = [float(rate(step)) for step in range(11)]
+    assert_close(values, [0, 0.5, 1, 1.5, 2, 10 / 6, 8 / 6, 1, 4 / 6, 2 / 6, 0], 1e-6)
+
+
+def test_fit_trains_and_logs():
+    model = tiny.make_model()
+    model.compile(
+        adam(1e-2, 40, 2, 1e-12),
+        objective=Objective(0.1, 0.1, clip_norm=1.0),
+        speedup_optimizer=adam(1e-2, 40, 2, 1e-12),
+    )
+    data = tf.data.Dataset.from_tensors(tiny.batch()).repeat(20)
+    history = model.fit(data, epochs=2, verbose=0).history
+    assert set(history) == {"loss", "cp_loss", "tokens_left"}
+    assert history["loss"][1] < history["loss"][0]
+    assert not any("Mean" in v.name or "total" in v.name for v in model.weights)
+
+
+def test_keras_users_may_compile_a_plain_model_as_ever():
+    model = tiny.make_model(converted=False)
+    model.compile("adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    arrays, targets = tiny.batch()
+    history = model.fit(arrays, targets["labels"], verbose=0).history
+    assert set(history) == {"loss", "accuracy"}
+
+
+def test_converted_model_needs_a_speedup_optimiser():
+    with pytest.raises(ValueError, match="speedup_optimizer"):
+        tiny.make_model().compile(SGD(0.1), objective=Objective())
