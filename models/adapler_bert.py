@@ -43,7 +43,9 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
     def __init__(self, config, *inputs, **kwargs):
         super().__init__(config, *inputs, **kwargs)
         pooler = self.bert.pooler
-        del self.bert.pooler  # .h5 files hold a layer's weights in order of assignment: embeddings, encoder, pooler
+        del (
+            self.bert.pooler
+        )  # .h5 files hold a layer's weights in order of assignment: embeddings, encoder, pooler
         self.bert.encoder = TFAdapLeREncoder(config, name="encoder")
         self.bert.pooler = pooler
 
@@ -174,7 +176,9 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         return output if return_dict else output.to_tuple()
 
 
-def _as_output(run: Reduction, logits, loss, output_attentions: bool, output_hidden_states: bool) -> AdapLeROutput:
+def _as_output(
+    run: Reduction, logits, loss, output_attentions: bool, output_hidden_states: bool
+) -> AdapLeROutput:
     return AdapLeROutput(
         loss=loss,
         logits=logits,

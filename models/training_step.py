@@ -113,7 +113,9 @@ class TrainingStep:
         if not self.is_adapler:
             return [ParameterGroup("loss", [(self.optimizer, self.trainable_variables)])]
         encoder = self.bert.encoder
-        predictors = [v for predictor in encoder.contribution_predictors for v in predictor.trainable_variables]
+        predictors = [
+            v for predictor in encoder.contribution_predictors for v in predictor.trainable_variables
+        ]
         apart = {v.ref() for v in [encoder.eta, encoder.theta, *predictors]}
         backbone = [v for v in self.trainable_variables if v.ref() not in apart]
         main = [(self.optimizer, backbone + predictors)]
@@ -138,7 +140,9 @@ class TrainingStep:
         for step in range(steps):
             rows = slice(examples * step // steps, examples * (step + 1) // steps)
             with tf.control_dependencies([] if totals is None else tf.nest.flatten(totals)):
-                part = tf.nest.map_structure(lambda tensor, rows=rows: tf.identity(tensor[rows]), (inputs, targets))
+                part = tf.nest.map_structure(
+                    lambda tensor, rows=rows: tf.identity(tensor[rows]), (inputs, targets)
+                )
                 gradients, sums = self.group_gradients(*part, groups, all_examples)
             totals = gradients if totals is None else tf.nest.map_structure(tf.add, totals, gradients)
             logs = sums if logs is None else tf.nest.map_structure(tf.add, logs, sums)
@@ -164,7 +168,12 @@ class TrainingStep:
         encoder = self.bert.encoder
         mask = inputs["attention_mask"]
         cp_loss = contribution_loss(
-            outputs.explanations, targets["saliency"], mask, encoder.eta, encoder.theta, encoder.removal_lambda
+            outputs.explanations,
+            targets["saliency"],
+            mask,
+            encoder.eta,
+            encoder.theta,
+            encoder.removal_lambda,
         )
         tokens = length_loss(outputs.lengths)
         entered = len(encoder.layer) * tf.cast(tf.reduce_sum(mask, axis=-1), tf.float32)

@@ -28,10 +28,15 @@ def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
         if settings.initial_model_path:
             load_weights(model, settings.initial_model_path)
         train, dev = (
-            load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
+            load_examples(task, split, tokenizer, settings.max_length, options)
+            for split in ("train", "validation")
         )
-        optimizer = adam(settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01)
-        model.compile(optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps))
+        optimizer = adam(
+            settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01
+        )
+        model.compile(
+            optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps)
+        )
     keeper = KeepFineTuned(task, dev, eval_batch_size(settings), where, settings.keep_best)
     fit(model, settings, train, [keeper])
     print(where.fine_tuned(best_epochs(task, keeper.history)[0]))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime import data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
+from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from models.training_step import Objective, adam
 from tools import fine_tuning_log, saliencies
 from tools.callbacks import KeepFastest, SlopeSchedule
@@ -34,7 +34,8 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
         compile_model(model, settings, *step_counts(settings, train))
     names = settings.save_name, settings.gamma, settings.phi
     files = where.adapler(*names), where.adapler_last(*names), where.adapler_log(*names)
-    keeper = KeepFastest(task, dev, eval_batch_size(settings), tokenizer, files, best)
+    log = {"best_fine_tuned": best, "settings": as_json(settings)}
+    keeper = KeepFastest(task, dev, eval_batch_size(settings), tokenizer, files, log)
     fit(model, settings, train, [SlopeSchedule(), keeper])
     if keeper.chosen_epoch is None:
         print(f"no epoch scored above {best:.4f} - 0.01 on validation: only the last epoch is kept")
@@ -45,7 +46,8 @@ def load_training_data(settings, where, tokenizer):
     """Training examples with their saliencies, and dev examples."""
     task, options = get_task(settings.task), data_options(settings)
     train, dev = (
-        load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
+        load_examples(task, split, tokenizer, settings.max_length, options)
+        for split in ("train", "validation")
     )
     stored = [
         (where.saliency_matrix("train", epoch), where.saliency_rows("train", epoch))
@@ -75,9 +77,14 @@ def compile_model(model, settings, steps: int, warmup_steps: int) -> None:
     model.compile(
         adam(rate, *schedule, weight_decay=0.01),
         objective=Objective(
-            settings.gamma, settings.phi, get_task(settings.task).class_weights, settings.acc_steps, clip_norm=1.0
+            settings.gamma,
+            settings.phi,
+            get_task(settings.task).class_weights,
+            settings.acc_steps,
+            clip_norm=1.0,
         ),
-        cp_optimizer=settings.cp_learning_rate and adam(settings.cp_learning_rate, *schedule, weight_decay=0.01),
+        cp_optimizer=settings.cp_learning_rate
+        and adam(settings.cp_learning_rate, *schedule, weight_decay=0.01),
         speedup_optimizer=adam(settings.speedup_learning_rate, *schedule),
     )
 

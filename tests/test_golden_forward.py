@@ -53,4 +53,6 @@ def test_hard_mode(model, eta, theta):
             assert_close(
                 outputs.explanations[layer].to_tensor(), expected[f"{case}/explanations_{layer}"], 1e-4
             )
-            assert outputs.kept_positions[layer][0].numpy().tolist() == expected[f"{case}/kept_{layer}"].tolist()
+            assert (
+                outputs.kept_positions[layer][0].numpy().tolist() == expected[f"{case}/kept_{layer}"].tolist()
+            )

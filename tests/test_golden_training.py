@@ -109,9 +109,7 @@ def test_parameters_after_five_steps_of_the_real_optimisers():
         meaningful = np.abs(expected[f"grad/{name}"]) >= 1e-6
         if "word_embeddings" in name:
             meaningful[0] = False
-        assert_close(
-            variable.numpy()[meaningful], expected[f"params_step5/{name}"][meaningful], 1e-5, name
-        )
+        assert_close(variable.numpy()[meaningful], expected[f"params_step5/{name}"][meaningful], 1e-5, name)
     assert any(np.abs(v.numpy() - start[v.name]).max() > 3e-5 for v in model.trainable_variables)
 
 
@@ -120,14 +118,17 @@ def test_accumulated_micro_batches():
     meta = json.loads(str(expected["meta"]))
     model = compiled_model(meta)
     inputs_, targets = batch()
-    twice = {k: tf.concat([v, v], 0) for k, v in inputs_.items()}, {
-        k: tf.concat([v, v], 0) for k, v in targets.items()
-    }
+    twice = (
+        {k: tf.concat([v, v], 0) for k, v in inputs_.items()},
+        {k: tf.concat([v, v], 0) for k, v in targets.items()},
+    )
     model.objective = Objective(meta["GAMMA"], meta["PHI"], meta["class_weights"], acc_steps=2)
     for update in (2, 4):
         model.train_step(twice)
         assert_close(model.bert.encoder.eta, expected[f"step{update}/ETA"], 2e-6, f"eta, update {update}")
-        assert_close(model.bert.encoder.theta, expected[f"step{update}/THETA"], 2e-6, f"theta, update {update}")
+        assert_close(
+            model.bert.encoder.theta, expected[f"step{update}/THETA"], 2e-6, f"theta, update {update}"
+        )
 
 
 def unit_cases():
@@ -157,5 +158,7 @@ def test_contribution_loss(key):
 def test_soft_removal(slope):
     arrays = load("6_units_a")
     expected = arrays[f"soft/V2/lam{slope}"]
-    actual = soft_removal(tf.constant(arrays["soft/x"]), tf.constant(arrays["soft/delta"]), tf.constant(float(slope)))
+    actual = soft_removal(
+        tf.constant(arrays["soft/x"]), tf.constant(arrays["soft/delta"]), tf.constant(float(slope))
+    )
     assert_close(actual, expected, 1e-3)

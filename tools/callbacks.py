@@ -25,7 +25,9 @@ class Progress(keras.callbacks.Callback):
     """A tqdm bar per epoch with the running losses, the share of tokens left and lambda."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar = tqdm(total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step")
+        self.bar = tqdm(
+            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step"
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         shown = {name: f"{value:.4g}" for name, value in logs.items()}
@@ -73,7 +75,9 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         predictions = predict(self.model, self.dev, self.batch_size)
         if not np.isfinite(predictions.logits).all():
-            raise UserError(f"epoch {epoch + 1} ended with logits that are not finite; earlier checkpoints are kept")
+            raise UserError(
+                f"epoch {epoch + 1} ended with logits that are not finite; earlier checkpoints are kept"
+            )
         self.history.append({"validation": report(self.task, self.model, self.dev, predictions)})
         self.keep(epoch + 1, predictions)
         print(f"epoch {epoch + 1}: {_summary(self.history[-1]['validation'])}", flush=True)
@@ -105,11 +109,12 @@ class KeepFineTuned(EpochEnd):
 class KeepFastest(EpochEnd):
     """Saves the last epoch, and as the chosen one the fastest whose dev score is within a point of fine-tuning's."""
 
-    def __init__(self, task, dev, batch_size, tokenizer, files: tuple[Path, Path, Path], best_fine_tuned: float):
+    def __init__(self, task, dev, batch_size, tokenizer, files: tuple[Path, Path, Path], log: dict):
+        """`log` holds at least best_fine_tuned, the dev score to stay near; the epochs are added to it."""
         super().__init__(task, dev, batch_size)
         self.tokenizer = tokenizer
         self.chosen_file, self.last_file, self.log_file = files
-        self.best_fine_tuned = best_fine_tuned
+        self.log = log
         self.chosen_epoch: int | None = None
 
     def keep(self, epoch: int, predictions: Predictions) -> None:
@@ -120,11 +125,10 @@ class KeepFastest(EpochEnd):
             "theta": encoder.theta.numpy().tolist(),
         }
         self._save(self.last_file)
-        if self.score(epoch) > self.best_fine_tuned - ALLOWED_LOSS and self._faster(epoch):
+        if self.score(epoch) > self.log["best_fine_tuned"] - ALLOWED_LOSS and self._faster(epoch):
             self.chosen_epoch = epoch
             self._save(self.chosen_file)
-        log = {"best_fine_tuned": self.best_fine_tuned, "chosen_epoch": self.chosen_epoch, "epochs": self.history}
-        write_json(self.log_file, log)
+        write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
 
     def _faster(self, epoch: int) -> bool:
         speedups = [entry["validation"]["speedup"] for entry in self.history]

@@ -86,7 +86,9 @@ def find_split_file(folder: Path, split: str) -> Path:
     """
     found = [file for file in sorted(folder.glob(f"{split}.*")) if _reader(file)]
     if not found:
-        raise UserError(f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)")
+        raise UserError(
+            f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)"
+        )
     return found[0]
 
 

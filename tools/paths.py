@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DIRECTORY = ROOT / "directory"
+DIRECTORY = Path(os.environ.get("ADAPLER_DIRECTORY", ROOT / "directory"))
+"""Set ADAPLER_DIRECTORY to keep models and logs on another disk."""
+RESULTS = ROOT / "results"
+RESULTS_PAGE = ROOT / "RESULTS.md"
 DEFAULT_BACKBONE = "bert-base-uncased"
 
 
@@ -43,7 +47,11 @@ class TaskPaths:
     @property
     def all(self) -> list[Path]:
         """Every directory that a task needs."""
-        return [self.adaptive_models, self.logs, *(self.saliencies(split) for split in ("train", "validation", "test"))]
+        return [
+            self.adaptive_models,
+            self.logs,
+            *(self.saliencies(split) for split in ("train", "validation", "test")),
+        ]
 
     @property
     def fine_tuning_log(self) -> Path:
@@ -72,6 +80,11 @@ class TaskPaths:
 
     def adapler_log(self, save_name: str, gamma: float, phi: float) -> Path:
         return self.logs / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr_logs.json"
+
+    @property
+    def adapler_logs(self) -> list[Path]:
+        """Logs of every AdapLeR run."""
+        return sorted(self.logs.glob("*_lr_logs.json"))
 
     def evaluation(self, model_path: Path) -> Path:
         return self.logs / f"evaluation_{_model_name(model_path)}.json"

@@ -65,6 +65,11 @@ def data_options(settings: argparse.Namespace) -> DataOptions:
     return DataOptions(settings.data_dir, settings.max_train_examples, settings.max_eval_examples)
 
 
+def as_json(settings: argparse.Namespace) -> dict:
+    """The settings with paths as text."""
+    return json.loads(json.dumps(vars(settings), default=str))
+
+
 def eval_batch_size(settings: argparse.Namespace) -> int:
     return settings.eval_batch_size or settings.batch_size
 
@@ -84,7 +89,9 @@ def use_devices(settings: argparse.Namespace) -> None:
     if settings.gpu is not None:
         wanted = settings.gpu.split(",")
         if not all(index.isdigit() and int(index) < len(gpus) for index in wanted):
-            raise UserError(f"--GPU {settings.gpu}: this machine has {len(gpus)} GPUs; leave the flag out for the CPU")
+            raise UserError(
+                f"--GPU {settings.gpu}: this machine has {len(gpus)} GPUs; leave the flag out for the CPU"
+            )
         gpus = [gpus[int(index)] for index in wanted]
         tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
@@ -106,14 +113,17 @@ def _resolve(settings: argparse.Namespace) -> TaskPaths:
 
 
 def _print_settings(stage: str, settings: argparse.Namespace) -> None:
-    print(f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in vars(settings).items()), flush=True)
+    print(
+        f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in vars(settings).items()),
+        flush=True,
+    )
 
 
 def _start_record(stage: str, settings: argparse.Namespace) -> dict:
     return {
         "stage": stage,
         "argv": sys.argv,
-        "settings": json.loads(json.dumps(vars(settings), default=str)),
+        "settings": as_json(settings),
         "commit": _commit(),
         "versions": {
             name: importlib.metadata.version(name)
@@ -129,8 +139,12 @@ def _commit() -> str | None:
     """The checkout's commit, `+` behind it when files differ from it."""
     try:
         git = ["git", "-C", str(paths.ROOT)]
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -27,39 +27,85 @@ def positive(text: str) -> int:
 
 FLAGS: dict[str, dict] = {
     "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}", "required": True},
-    "DATA_SEED": {"type": int, "default": 22, "help": "shuffles the training examples, seeds weights and dropout"},
-    "BACKBONE": {"help": "hub id or local directory of a BERT (default: bert-base-uncased; for demo, its own)"},
+    "DATA_SEED": {
+        "type": int,
+        "default": 22,
+        "help": "shuffles the training examples, seeds weights and dropout",
+    },
+    "BACKBONE": {
+        "help": "hub id or local directory of a BERT (default: bert-base-uncased; for demo, its own)"
+    },
     "BACKBONE_NAME": {"help": "name of the backbone's folder under directory/ (default: from --BACKBONE)"},
-    "DATA_DIR": {"type": Path, "help": "folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)"},
+    "DATA_DIR": {
+        "type": Path,
+        "help": "folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)",
+    },
     "MAX_LENGTH": {"type": positive, "default": 128, "help": "tokens an example is truncated to"},
     "BATCH_SIZE": {"type": positive, "default": 32, "help": "examples per optimiser step"},
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
     "ACC_STEPS": {"type": positive, "default": 1, "help": "cut each batch into this many to save memory"},
     "EPOCHS": {"type": positive, "default": 5, "help": "passes over the training examples"},
-    "LEARNING_RATE": {"type": float, "help": "highest learning rate (default: 2e-5 for BERT, 3e-5 for AdapLeR)"},
-    "SPEEDUP_LEARNING_RATE": {"type": float, "default": 5e-4, "help": "highest learning rate of eta and theta"},
-    "CP_LEARNING_RATE": {"type": float, "help": "that of the Contribution Predictors (default: LEARNING_RATE)"},
-    "WARMUP_RATIO": {"type": float, "default": 0.06, "help": "part of the steps in which the rates rise from 0"},
+    "LEARNING_RATE": {
+        "type": float,
+        "help": "highest learning rate (default: 2e-5 for BERT, 3e-5 for AdapLeR)",
+    },
+    "SPEEDUP_LEARNING_RATE": {
+        "type": float,
+        "default": 5e-4,
+        "help": "highest learning rate of eta and theta",
+    },
+    "CP_LEARNING_RATE": {
+        "type": float,
+        "help": "that of the Contribution Predictors (default: LEARNING_RATE)",
+    },
+    "WARMUP_RATIO": {
+        "type": float,
+        "default": 0.06,
+        "help": "part of the steps in which the rates rise from 0",
+    },
     "ETA_INIT": {"type": float, "default": 0.25, "help": "where eta starts"},
     "GAMMA": {"type": float, "required": True, "help": "weight of the Contribution Predictors' loss"},
     "PHI": {"type": float, "required": True, "help": "weight of the length loss"},
     "SAVE_NAME": {"default": "run", "help": "first part of the saved model's name"},
-    "INITIAL_MODEL_PATH": {"type": Path, "help": "start from these fine-tuned .h5 weights, not from the backbone"},
+    "INITIAL_MODEL_PATH": {
+        "type": Path,
+        "help": "start from these fine-tuned .h5 weights, not from the backbone",
+    },
     "MAX_TRAIN_EXAMPLES": {"type": positive, "help": "train on this many examples, the same in every stage"},
-    "MAX_EVAL_EXAMPLES": {"type": positive, "help": "evaluate on this many examples, the same in every stage"},
-    "RESHUFFLE": {"action": "store_true", "help": "another order of examples each epoch (published: one order)"},
+    "MAX_EVAL_EXAMPLES": {
+        "type": positive,
+        "help": "evaluate on this many examples, the same in every stage",
+    },
+    "RESHUFFLE": {
+        "action": "store_true",
+        "help": "another order of examples each epoch (published: one order)",
+    },
     "KEEP_BEST": {"type": positive, "help": "delete the weights of all but this many best epochs"},
-    "SPLIT": {"choices": ["train", "validation", "val", "test"], "help": "which split (default: see the stage)"},
+    "SPLIT": {
+        "choices": ["train", "validation", "val", "test"],
+        "help": "which split (default: see the stage)",
+    },
     "MODEL_PATH": {"type": Path, "required": True, "help": ".h5 weights or a save_pretrained directory"},
     "LR_MODEL": {"action": "store_true", "help": "the .h5 weights are an AdapLeR's"},
-    "CHECK_LR_MODE": {"action": "store_true", "help": "compare lr_mode with the batched evaluation on validation"},
+    "CHECK_LR_MODE": {
+        "action": "store_true",
+        "help": "compare lr_mode with the batched evaluation on validation",
+    },
     "SAVE": {"type": Path, "help": "also write the summary to this JSON file"},
     "GPU": {"help": "index of the GPU to use, or several separated by commas (default: all visible)"},
     "MULTI_GPU": {"action": "store_true", "help": "spread each batch over all visible devices"},
 }
 
 _COMMON = ["TASK", "DATA_SEED", "BACKBONE", "BACKBONE_NAME", "DATA_DIR", "MAX_LENGTH", "GPU", "MULTI_GPU"]
-_TRAINING = ["BATCH_SIZE", "EVAL_BATCH_SIZE", "ACC_STEPS", "EPOCHS", "LEARNING_RATE", "WARMUP_RATIO", "RESHUFFLE"]
+_TRAINING = [
+    "BATCH_SIZE",
+    "EVAL_BATCH_SIZE",
+    "ACC_STEPS",
+    "EPOCHS",
+    "LEARNING_RATE",
+    "WARMUP_RATIO",
+    "RESHUFFLE",
+]
 _SUBSETS = ["MAX_TRAIN_EXAMPLES", "MAX_EVAL_EXAMPLES"]
 _SPEED = ["GAMMA", "PHI", "SAVE_NAME", "SPEEDUP_LEARNING_RATE", "CP_LEARNING_RATE", "ETA_INIT"]
 
@@ -67,8 +113,25 @@ STAGES: dict[str, list[str]] = {
     "fine_tune": [*_COMMON, *_TRAINING, *_SUBSETS, "INITIAL_MODEL_PATH", "KEEP_BEST"],
     "store_saliencies": [*_COMMON, "BATCH_SIZE", "SPLIT", *_SUBSETS],
     "train_adapler": [*_COMMON, *_TRAINING, *_SUBSETS, *_SPEED, "INITIAL_MODEL_PATH"],
-    "evaluate": [*_COMMON, "BATCH_SIZE", "EVAL_BATCH_SIZE", "SPLIT", *_SUBSETS, "MODEL_PATH", "LR_MODEL", "CHECK_LR_MODE"],
-    "glue_prediction": [*_COMMON, "BATCH_SIZE", "EVAL_BATCH_SIZE", "SPLIT", *_SUBSETS, "MODEL_PATH", "LR_MODEL"],
+    "evaluate": [
+        *_COMMON,
+        "BATCH_SIZE",
+        "EVAL_BATCH_SIZE",
+        "SPLIT",
+        *_SUBSETS,
+        "MODEL_PATH",
+        "LR_MODEL",
+        "CHECK_LR_MODE",
+    ],
+    "glue_prediction": [
+        *_COMMON,
+        "BATCH_SIZE",
+        "EVAL_BATCH_SIZE",
+        "SPLIT",
+        *_SUBSETS,
+        "MODEL_PATH",
+        "LR_MODEL",
+    ],
     "summarize": [*_COMMON, "MODEL_PATH", "SAVE"],
     "check": [],
 }
@@ -100,7 +163,9 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     """
     everything = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
     for name in FLAGS:
-        options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "choices", "metavar")}
+        options = {
+            k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "choices", "metavar")
+        }
         everything.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)
     everything.parse_args(arguments)
     known, taken = [], False

@@ -39,6 +39,7 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},
         "seconds": {stage: _seconds(record) for stage, record in records.items()},
+        "tried": [_read(log) for log in where.adapler_logs],
         "bert": _read(where.evaluation(where.fine_tuned(best))),
         "adapler": _read(where.evaluation(settings.model_path)),
     }
@@ -49,7 +50,11 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)
     row = load_rows(task, "validation", DataOptions(settings.data_dir, max_eval_examples=1))[0]
     print("\nOne validation example; layer by layer, the tokens that are left:")
-    print(dropped_per_layer(model, tokenizer, [row[column] for column in task.text_columns], settings.max_length))
+    print(
+        dropped_per_layer(
+            model, tokenizer, [row[column] for column in task.text_columns], settings.max_length
+        )
+    )
 
 
 def _read(file: Path) -> dict:

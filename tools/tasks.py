@@ -56,7 +56,11 @@ def majority_label(row: dict) -> dict:
         return row
     labels = row["annotators"]["label"]
     majority = max(set(labels), key=labels.count)
-    return {**row, "label": majority if labels.count(majority) > 1 else 0, "text": " ".join(row["post_tokens"])}
+    return {
+        **row,
+        "label": majority if labels.count(majority) > 1 else 0,
+        "text": " ".join(row["post_tokens"]),
+    }
 
 
 TABLE = {

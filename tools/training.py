@@ -18,7 +18,10 @@ def step_counts(settings: argparse.Namespace, examples: Examples) -> tuple[int, 
 
 
 def fit(
-    model: keras.Model, settings: argparse.Namespace, examples: Examples, callbacks: list[keras.callbacks.Callback]
+    model: keras.Model,
+    settings: argparse.Namespace,
+    examples: Examples,
+    callbacks: list[keras.callbacks.Callback],
 ) -> None:
     """Trains a compiled model; every epoch visits the examples in one order, unless --RESHUFFLE."""
     seed = settings.data_seed

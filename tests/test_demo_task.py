@@ -1,0 +1,78 @@
+"""The generated task: always the same, honest about its rationales, and not for bags of words."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from transformers import AutoTokenizer
+
+from tools import demo_task
+
+FINGERPRINT = "d41617190b53d74a162c8d10ff15fbf1cb728629f9639531fb233e41cd7064bb"
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return {split: demo_task.generate(split) for split in demo_task.SIZES}
+
+
+def test_the_generator_stays_as_it_is(splits):
+    assert hashlib.sha256(json.dumps(splits).encode()).hexdigest() == FINGERPRINT
+
+
+def test_sizes_balance_and_no_leakage(splits):
+    texts = {split: {example["text"] for example in examples} for split, examples in splits.items()}
+    assert {split: len(t) for split, t in texts.items()} == demo_task.SIZES
+    assert not texts["train"] & (texts["validation"] | texts["test"])
+    for examples in splits.values():
+        assert 0.45 < np.mean([example["label"] for example in examples]) < 0.55
+
+
+def label_from(words: list[str]) -> int:
+    """The label, from the rationale's words alone: [the aspect that matters, its opinion's words in order]."""
+    opinion = next(word for word in words if word in demo_task.OPINIONS[0] + demo_task.OPINIONS[1])
+    negated = any(word in demo_task.NEGATIONS for word in words)
+    return int((opinion in demo_task.OPINIONS[1]) != negated)
+
+
+def test_the_rationale_decides_the_label(splits):
+    for example in splits["test"]:
+        words = example["text"].split()
+        assert len(words) == len(example["rationale"])
+        told = [word for word, is_rationale in zip(words, example["rationale"], strict=True) if is_rationale]
+        assert (
+            sum(word in demo_task.ASPECTS for word in told) == 2
+            and len(set(told) & set(demo_task.ASPECTS)) == 1
+        )
+        assert label_from(told) == example["label"]
+
+
+def test_a_bag_of_words_does_not_solve_it(splits):
+    texts = {split: [example["text"] for example in examples] for split, examples in splits.items()}
+    labels = {split: [example["label"] for example in examples] for split, examples in splits.items()}
+    counts = CountVectorizer()
+    classifier = LogisticRegression(max_iter=1000).fit(counts.fit_transform(texts["train"]), labels["train"])
+    assert classifier.score(counts.transform(texts["test"]), labels["test"]) <= 0.75
+
+
+def test_backbone_is_always_the_same_and_some_words_are_pieces(tmp_path):
+    for name in "ab":
+        demo_task.build_backbone(tmp_path / name)
+    for file in ("vocab.txt", "config.json", "tokenizer.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "a")
+    assert tokenizer.tokenize("the view was disappointing .") == [
+        "the",
+        "view",
+        "was",
+        "disappoint",
+        "##ing",
+        ".",
+    ]
+    unknown = [
+        e for e in demo_task.generate("test") if tokenizer.unk_token_id in tokenizer(e["text"])["input_ids"]
+    ]
+    assert not unknown

@@ -1,0 +1,150 @@
+"""The published commands, run as people run them, on a tiny task and a tiny backbone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import BertTokenizerFast
+
+from models import TFAdapLeRForSequenceClassification
+from tests import tiny
+from tools import demo_task
+from tools.paths import ROOT, TaskPaths
+
+WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
+NAME = "tiny_bert"
+
+
+def write_backbone(directory: Path) -> Path:
+    directory.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
+    BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(directory)
+    model = tiny.make_model(converted=False, vocab_size=len(words), num_labels=2, initializer_range=0.1)
+    model.save_pretrained(directory)
+    return directory
+
+
+def write_sst2(directory: Path) -> Path:
+    rng = np.random.default_rng(0)
+    (directory / "sst2").mkdir(parents=True)
+    for split, rows in (("train", 70), ("validation", 21), ("test", 13)):
+        with open(directory / "sst2" / f"{split}.jsonl", "w") as file:
+            for index in range(rows):
+                words = rng.choice(WORDS[2:], rng.integers(2, 9)).tolist()
+                label = int(rng.integers(2))
+                words.insert(0, WORDS[1 - label])
+                row = {"sentence": " ".join(words), "label": -1 if split == "test" else label, "idx": index}
+                file.write(json.dumps(row) + "\n")
+    return directory
+
+
+def run(command: str, **environment) -> subprocess.CompletedProcess:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pipeline")
+    return {"backbone": write_backbone(root / NAME), "data": write_sst2(root / "data")}
+
+
+@pytest.fixture(scope="module")
+def flags(place):
+    return f"--BACKBONE {place['backbone']} --DATA_DIR {place['data']} --MAX_LENGTH 16"
+
+
+@pytest.fixture(scope="module")
+def whole_run(flags):
+    given = (
+        f"{flags} --EPOCHS 2 --LEARNING_RATE 0.01 --SPEEDUP_LEARNING_RATE 0.1 --GAMMA 0.5 --SAVE_NAME tiny"
+    )
+    result = run(f"run_files/run_task.sh sst2 7 {given}")
+    assert result.returncode == 0, result.stderr
+    return result, TaskPaths(NAME, 7, "sst2")
+
+
+def test_run_task_leaves_what_it_should(whole_run):
+    result, where = whole_run
+    assert [where.fine_tuned(epoch).exists() for epoch in (1, 2)] == [True, True]
+    log = json.loads(where.fine_tuning_log.read_text())
+    assert len(log) == 2 and set(log[0]) == {"validation"} and set(log[0]["validation"]) == {"accuracy"}
+    for epoch in (1, 2):
+        matrix = np.load(where.saliency_matrix("train", epoch))
+        assert matrix.shape == (70, 16) and matrix.dtype == np.float32
+    assert where.adapler_last("tiny", 0.5, 0.0005).exists()
+    assert "FLOPs speedup" in result.stdout and "lr_mode, same lengths" in result.stdout
+    assert not list(where.root.rglob("*.part*"))
+    for stage in ("fine_tune", "store_saliencies", "train_adapler", "evaluate"):
+        assert json.loads((where.logs / f"{stage}_run.json").read_text())["exit"] == "finished"
+
+
+def test_lr_mode_agrees_on_every_example(whole_run):
+    _, where = whole_run
+    evaluations = [json.loads(p.read_text()) for p in where.logs.glob("evaluation_tiny*.json")]
+    (agreement,) = [e["validation"]["lr_mode"] for e in evaluations]
+    assert agreement["examples"] == agreement["same_label"] == agreement["same_lengths"] == 21
+    assert agreement["largest_logit_difference"] < 1e-4
+
+
+def test_saved_directory_is_complete(whole_run):
+    _, where = whole_run
+    directory = where.adapler_last("tiny", 0.5, 0.0005).with_suffix("")
+    model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
+    tokenizer = BertTokenizerFast.from_pretrained(directory)
+    outputs = model(tokenizer.encode_plus("a very good film", return_tensors="tf"), lr_mode=True)
+    assert outputs.logits.shape == (1, 2)
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    assert model.config.MAX_LENGTH == 16 and model.config.text_columns == ["sentence"]
+    assert len(model.config.eta) == 3 and model.config.eta_scale == 1.0
+
+
+def test_glue_predictions(whole_run, flags):
+    _, where = whole_run
+    weights = where.adapler_last("tiny", 0.5, 0.0005)
+    files = []
+    for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
+        result = run(
+            f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}"
+        )
+        assert result.returncode == 0, result.stderr
+        files.append(Path(result.stdout.splitlines()[-1]))
+    assert files[0] == files[1] == where.glue_prediction(weights, "test")
+    rows = [line.split("\t") for line in files[0].read_text().splitlines()]
+    assert rows[0] == ["index", "prediction"] and [int(r[0]) for r in rows[1:]] == list(range(13))
+    assert {r[1] for r in rows[1:]} <= {"0", "1"}
+
+
+def test_a_flag_that_no_stage_knows_is_an_error(flags):
+    result = run(f"run_files/run_task.sh sst2 7 {flags} --GAMA 0.5")
+    assert result.returncode != 0 and "--GAMA" in result.stderr
+
+
+def test_build_task_dirs(tmp_path):
+    result = run("cd directory && ./build_task_dirs.sh bert sst2 22", ADAPLER_DIRECTORY=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "bert/22/sst2/models/adaptive_lr").is_dir()
+    assert (tmp_path / "bert/22/sst2/data/sals/train").is_dir() and (tmp_path / "bert/22/sst2/logs").is_dir()
+
+
+@pytest.mark.slow
+def test_quickstart():
+    """The demo's whole pipeline: BERT reaches 90 % where a bag of words stays under 75 %, AdapLeR keeps up."""
+    result = run("run_files/quickstart.sh")
+    assert result.returncode == 0, result.stderr
+    where = TaskPaths("demo_bert", 22, "demo")
+    best = max(entry["validation"]["accuracy"] for entry in json.loads(where.fine_tuning_log.read_text()))
+    assert best >= 0.9
+    assert demo_task.LABELS[1] in result.stdout

@@ -1,0 +1,55 @@
+"""Writes RESULTS.md from the committed files in results/; `--check` only tells whether it is up to date."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.files import replacing
+from tools.paths import RESULTS, RESULTS_PAGE
+from tools.result_tables import run_table, tried_table
+
+INTRODUCTION = """# Results
+
+Written by `python tools/write_results.py` from the files in `results/`, each of which a command of this repository wrote;
+no number here is typed by hand. The backbone is named with each run: a six-layer MiniLM's results are not BERT-base's.
+"""
+
+
+def page(results: Path) -> str:
+    """The whole page."""
+    return "\n".join([INTRODUCTION, *(section(file) for file in sorted(results.glob("*.json")))])
+
+
+def section(file: Path) -> str:
+    """One run's heading, conditions, table and what else was tried."""
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    fine_tune, adapler = (summary["settings"][stage] for stage in ("fine_tune", "train_adapler"))
+    rows = adapler["max_train_examples"] or "all"
+    conditions = (
+        f"Backbone {summary['backbone']}, seed {summary['seed']}, {rows} training examples, MAX_LENGTH "
+        f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}. AdapLeR: "
+        f"{adapler['epochs']} epochs at {adapler['learning_rate']}, speed-up rate {adapler['speedup_learning_rate']}, "
+        f"gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
+    )
+    parts = [f"## {summary['task']}, {summary['backbone']}", conditions, run_table(summary)]
+    if len(summary["tried"]) > 1:
+        parts += ["Every setting that was tried, by its dev scores:", tried_table(summary)]
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if RESULTS.md is out of date")
+    if parser.parse_args().check:
+        sys.exit(RESULTS_PAGE.read_text(encoding="utf-8") != page(RESULTS))
+    with replacing(RESULTS_PAGE) as temporary:
+        temporary.write_text(page(RESULTS), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
