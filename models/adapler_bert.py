@@ -43,9 +43,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
     def __init__(self, config, *inputs, **kwargs):
         super().__init__(config, *inputs, **kwargs)
         pooler = self.bert.pooler
-        del (
-            self.bert.pooler
-        )  # .h5 files hold a layer's weights in order of assignment: embeddings, encoder, pooler
+        del self.bert.pooler  # .h5 files hold a layer's weights in order of assignment: embeddings, encoder, pooler
         self.bert.encoder = TFAdapLeREncoder(config, name="encoder")
         self.bert.pooler = pooler
 
@@ -166,9 +164,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             _require_one_example(embedded, training)
             run = self.bert.encoder.reduce_hard(embedded, attention_mask, eta_scale, output_attentions)
         else:
-            run = self.bert.encoder.reduce_softly(
-                embedded, attention_mask, eta_scale, output_attentions, training
-            )
+            run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, output_attentions, training)
         pooled = self.bert.pooler(hidden_states=run.hidden_states)
         logits = self.classifier(inputs=self.dropout(inputs=pooled, training=training))
         loss = None if labels is None else self.hf_compute_loss(labels=labels, logits=logits)
@@ -176,9 +172,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         return output if return_dict else output.to_tuple()
 
 
-def _as_output(
-    run: Reduction, logits, loss, output_attentions: bool, output_hidden_states: bool
-) -> AdapLeROutput:
+def _as_output(run: Reduction, logits, loss, output_attentions: bool, output_hidden_states: bool) -> AdapLeROutput:
     return AdapLeROutput(
         loss=loss,
         logits=logits,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 import tf_keras as keras
-from transformers import BertConfig
 from transformers.models.bert.modeling_tf_bert import TFBertEncoder
 
 from models.contribution_predictor import ContributionPredictor
@@ -133,9 +132,7 @@ class TFAdapLeREncoder(TFBertEncoder):
         for index, layer in enumerate(self.layer):
             shares = contributions(self.contribution_predictors[index](run.hidden_states), alive)
             delta = threshold(eta[index], effective_length(alive))
-            alive, removal = fade(
-                alive, weigh_cls(shares, self.cls_weight(index)), delta, self.removal_lambda
-            )
+            alive, removal = fade(alive, weigh_cls(shares, self.cls_weight(index)), delta, self.removal_lambda)
             additive_mask = tf.maximum(additive_mask + removal, MASKED)
             self._run_layer(run, layer, additive_mask, output_attentions, training)
             run.explanations.append(shares)

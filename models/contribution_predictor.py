@@ -24,9 +24,7 @@ class ContributionPredictor(keras.layers.Layer):
             kernel_initializer=get_initializer(config.initializer_range),
             name="hidden",
         )
-        self.score = keras.layers.Dense(
-            1, kernel_initializer=get_initializer(config.initializer_range), name="score"
-        )
+        self.score = keras.layers.Dense(1, kernel_initializer=get_initializer(config.initializer_range), name="score")
 
     def build(self, input_shape=None) -> None:
         if self.built:

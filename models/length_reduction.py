@@ -85,9 +85,7 @@ def soft_removal(shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tf.Te
     return tf.maximum(tf.minimum(tf.minimum(below, above), 0.0), MASKED)
 
 
-def fade(
-    alive: tf.Tensor, shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def fade(alive: tf.Tensor, shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One soft removal of a running mask.
 
     Args:

@@ -13,9 +13,7 @@ import tf_keras as keras
 from models.length_reduction import effective_length, fade, keep_cls, removable_tokens, threshold, weigh_cls
 
 
-def classification_loss(
-    labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[float] | None
-) -> tf.Tensor:
+def classification_loss(labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[float] | None) -> tf.Tensor:
     """Cross entropy times the weight of the example's label: int [B], [B, labels] -> [B]."""
     logits = tf.cast(logits, tf.float32)
     loss = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)

@@ -70,9 +70,7 @@ class TrainingStep:
     converted models only.
     """
 
-    def compile(
-        self, optimizer="rmsprop", *args, objective=None, speedup_optimizer=None, cp_optimizer=None, **kwargs
-    ):
+    def compile(self, optimizer="rmsprop", *args, objective=None, speedup_optimizer=None, cp_optimizer=None, **kwargs):
         """As in Keras, with AdapLeR's part.
 
         Args:
@@ -113,9 +111,7 @@ class TrainingStep:
         if not self.is_adapler:
             return [ParameterGroup("loss", [(self.optimizer, self.trainable_variables)])]
         encoder = self.bert.encoder
-        predictors = [
-            v for predictor in encoder.contribution_predictors for v in predictor.trainable_variables
-        ]
+        predictors = [v for predictor in encoder.contribution_predictors for v in predictor.trainable_variables]
         apart = {v.ref() for v in [encoder.eta, encoder.theta, *predictors]}
         backbone = [v for v in self.trainable_variables if v.ref() not in apart]
         main = [(self.optimizer, backbone + predictors)]
@@ -140,9 +136,7 @@ class TrainingStep:
         for step in range(steps):
             rows = slice(examples * step // steps, examples * (step + 1) // steps)
             with tf.control_dependencies([] if totals is None else tf.nest.flatten(totals)):
-                part = tf.nest.map_structure(
-                    lambda tensor, rows=rows: tf.identity(tensor[rows]), (inputs, targets)
-                )
+                part = tf.nest.map_structure(lambda tensor, rows=rows: tf.identity(tensor[rows]), (inputs, targets))
                 gradients, sums = self.group_gradients(*part, groups, all_examples)
             totals = gradients if totals is None else tf.nest.map_structure(tf.add, totals, gradients)
             logs = sums if logs is None else tf.nest.map_structure(tf.add, logs, sums)

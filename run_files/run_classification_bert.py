@@ -9,13 +9,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime import data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from models.training_step import Objective, adam
 from tools.callbacks import KeepFineTuned
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
+from tools.runtime import data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from tools.tasks import get_task
 from tools.training import fit, step_counts
 
@@ -28,15 +28,10 @@ def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
         if settings.initial_model_path:
             load_weights(model, settings.initial_model_path)
         train, dev = (
-            load_examples(task, split, tokenizer, settings.max_length, options)
-            for split in ("train", "validation")
+            load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
         )
-        optimizer = adam(
-            settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01
-        )
-        model.compile(
-            optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps)
-        )
+        optimizer = adam(settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01)
+        model.compile(optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps))
     keeper = KeepFineTuned(task, dev, eval_batch_size(settings), where, settings.keep_best)
     fit(model, settings, train, [keeper])
     print(where.fine_tuned(best_epochs(task, keeper.history)[0]))

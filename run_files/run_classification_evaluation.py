@@ -10,12 +10,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime import data_options, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from tools.checkpoints import load_model, load_tokenizer
 from tools.data import load_examples
 from tools.evaluation import lr_mode_agreement, predict, report
 from tools.files import write_json
 from tools.paths import TaskPaths
+from tools.runtime import data_options, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from tools.tasks import get_task
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from models.training_step import Objective, adam
 from tools import fine_tuning_log, saliencies
 from tools.callbacks import KeepFastest, SlopeSchedule
@@ -20,6 +19,7 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.errors import UserError
 from tools.paths import TaskPaths
+from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
 from tools.tasks import get_task
 from tools.training import fit, step_counts
 
@@ -46,8 +46,7 @@ def load_training_data(settings, where, tokenizer):
     """Training examples with their saliencies, and dev examples."""
     task, options = get_task(settings.task), data_options(settings)
     train, dev = (
-        load_examples(task, split, tokenizer, settings.max_length, options)
-        for split in ("train", "validation")
+        load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
     )
     stored = [
         (where.saliency_matrix("train", epoch), where.saliency_rows("train", epoch))
@@ -83,8 +82,7 @@ def compile_model(model, settings, steps: int, warmup_steps: int) -> None:
             settings.acc_steps,
             clip_norm=1.0,
         ),
-        cp_optimizer=settings.cp_learning_rate
-        and adam(settings.cp_learning_rate, *schedule, weight_decay=0.01),
+        cp_optimizer=settings.cp_learning_rate and adam(settings.cp_learning_rate, *schedule, weight_decay=0.01),
         speedup_optimizer=adam(settings.speedup_learning_rate, *schedule),
     )
 

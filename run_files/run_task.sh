@@ -16,26 +16,31 @@ if [ ! -f "run_files/tasks/$task.sh" ]; then
 fi
 python=${PYTHON:-python}
 given=("$@")
-COMMON=() FINE_TUNE=() TRAIN_ADAPLER=()
+COMMON=() FINE_TUNE=() TRAIN_ADAPLER=() INITIAL=backbone
 source "run_files/tasks/$task.sh"
 "$python" tools/settings.py check "${given[@]}"
 
-# stage NAME SCRIPT [flags]: hands the stage its part of all flags, the user's last, so that they win;
-# what it prints is shown, and its last line is left in $result
+# stage NAME SCRIPT [flags]: hands the stage its part of all flags, the user's last, so that they win
 stage() {
-  local name=$1 script=$2
+  local name=$1 script=$2 flags=()
   shift 2
-  local flags=()
   mapfile -d '' flags < <("$python" tools/settings.py "$name" "${COMMON[@]}" "$@" "${given[@]}")
-  result=$("$python" "$script" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}" | tee /dev/stderr | tail -n 1)
+  "$python" "$script" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}"
 }
 
-stage fine_tune ./run_files/run_classification_bert.py "${FINE_TUNE[@]}"
+# last_line COMMAND ...: shows what the command prints and leaves its last line in $result
+last_line() {
+  result=$("$@" | tee /dev/stderr | tail -n 1)
+}
+
+last_line stage fine_tune ./run_files/run_classification_bert.py "${FINE_TUNE[@]}"
 fine_tuned=$result
 # INITIAL=fine_tuned in a task file: stage 3 starts from stage 1's best epoch, not from the backbone
-[ "${INITIAL:-backbone}" = fine_tuned ] && TRAIN_ADAPLER+=(--INITIAL_MODEL_PATH "$fine_tuned")
+if [ "$INITIAL" = fine_tuned ]; then
+  TRAIN_ADAPLER+=(--INITIAL_MODEL_PATH "$fine_tuned")
+fi
 stage store_saliencies ./tools/store_saliencies.py
-stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
+last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
 adapler=$result
 stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$fine_tuned"
 stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$adapler" --LR_MODEL --CHECK_LR_MODE

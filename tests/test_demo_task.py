@@ -43,10 +43,7 @@ def test_the_rationale_decides_the_label(splits):
         words = example["text"].split()
         assert len(words) == len(example["rationale"])
         told = [word for word, is_rationale in zip(words, example["rationale"], strict=True) if is_rationale]
-        assert (
-            sum(word in demo_task.ASPECTS for word in told) == 2
-            and len(set(told) & set(demo_task.ASPECTS)) == 1
-        )
+        assert sum(word in demo_task.ASPECTS for word in told) == 2 and len(set(told) & set(demo_task.ASPECTS)) == 1
         assert label_from(told) == example["label"]
 
 
@@ -72,7 +69,5 @@ def test_backbone_is_always_the_same_and_some_words_are_pieces(tmp_path):
         "##ing",
         ".",
     ]
-    unknown = [
-        e for e in demo_task.generate("test") if tokenizer.unk_token_id in tokenizer(e["text"])["input_ids"]
-    ]
+    unknown = [e for e in demo_task.generate("test") if tokenizer.unk_token_id in tokenizer(e["text"])["input_ids"]]
     assert not unknown

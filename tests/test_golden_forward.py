@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from tests.golden import GOLDEN, inputs, load, make_model, set_thresholds
 
 from tests.compare import assert_close
+from tests.golden import GOLDEN, inputs, load, make_model, set_thresholds
 
 CASES = json.loads((GOLDEN / "2_soft_cases.json").read_text())
 
@@ -50,9 +50,5 @@ def test_hard_mode(model, eta, theta):
         assert_close(outputs.logits, expected[f"{case}/logits"], 2e-5)
         assert np.array_equal(np.concatenate(outputs.lengths), expected[f"{case}/lengths"])
         for layer in range(12):
-            assert_close(
-                outputs.explanations[layer].to_tensor(), expected[f"{case}/explanations_{layer}"], 1e-4
-            )
-            assert (
-                outputs.kept_positions[layer][0].numpy().tolist() == expected[f"{case}/kept_{layer}"].tolist()
-            )
+            assert_close(outputs.explanations[layer].to_tensor(), expected[f"{case}/explanations_{layer}"], 1e-4)
+            assert outputs.kept_positions[layer][0].numpy().tolist() == expected[f"{case}/kept_{layer}"].tolist()

@@ -126,9 +126,7 @@ def test_accumulated_micro_batches():
     for update in (2, 4):
         model.train_step(twice)
         assert_close(model.bert.encoder.eta, expected[f"step{update}/ETA"], 2e-6, f"eta, update {update}")
-        assert_close(
-            model.bert.encoder.theta, expected[f"step{update}/THETA"], 2e-6, f"theta, update {update}"
-        )
+        assert_close(model.bert.encoder.theta, expected[f"step{update}/THETA"], 2e-6, f"theta, update {update}")
 
 
 def unit_cases():
@@ -158,7 +156,5 @@ def test_contribution_loss(key):
 def test_soft_removal(slope):
     arrays = load("6_units_a")
     expected = arrays[f"soft/V2/lam{slope}"]
-    actual = soft_removal(
-        tf.constant(arrays["soft/x"]), tf.constant(arrays["soft/delta"]), tf.constant(float(slope))
-    )
+    actual = soft_removal(tf.constant(arrays["soft/x"]), tf.constant(arrays["soft/delta"]), tf.constant(float(slope)))
     assert_close(actual, expected, 1e-3)

@@ -59,9 +59,7 @@ def test_outputs_of_the_soft_mode():
 def test_outputs_of_lr_mode():
     outputs = tiny.make_model()(tiny.inputs([7]), lr_mode=True)
     entering = 7
-    for explanation, kept, length in zip(
-        outputs.explanations, outputs.kept_positions, outputs.lengths, strict=True
-    ):
+    for explanation, kept, length in zip(outputs.explanations, outputs.kept_positions, outputs.lengths, strict=True):
         assert explanation.shape.as_list() == [1, None] and explanation.row_lengths()[0] == entering
         entering = int(length[0])
         assert kept.row_lengths()[0] == entering and kept[0, 0] == 0

@@ -68,9 +68,7 @@ def flags(place):
 
 @pytest.fixture(scope="module")
 def whole_run(flags):
-    given = (
-        f"{flags} --EPOCHS 2 --LEARNING_RATE 0.01 --SPEEDUP_LEARNING_RATE 0.1 --GAMMA 0.5 --SAVE_NAME tiny"
-    )
+    given = f"{flags} --EPOCHS 2 --LEARNING_RATE 0.01 --SPEEDUP_LEARNING_RATE 0.1 --GAMMA 0.5 --SAVE_NAME tiny"
     result = run(f"run_files/run_task.sh sst2 7 {given}")
     assert result.returncode == 0, result.stderr
     return result, TaskPaths(NAME, 7, "sst2")
@@ -116,9 +114,7 @@ def test_glue_predictions(whole_run, flags):
     weights = where.adapler_last("tiny", 0.5, 0.0005)
     files = []
     for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
-        result = run(
-            f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}"
-        )
+        result = run(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
         assert result.returncode == 0, result.stderr
         files.append(Path(result.stdout.splitlines()[-1]))
     assert files[0] == files[1] == where.glue_prediction(weights, "test")

@@ -108,9 +108,7 @@ def test_fit_trains_and_logs():
 
 def test_keras_users_may_compile_a_plain_model_as_ever():
     model = tiny.make_model(converted=False)
-    model.compile(
-        "adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-    )
+    model.compile("adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     arrays, targets = tiny.batch()
     history = model.fit(arrays, targets["labels"], verbose=0).history
     assert set(history) == {"loss", "accuracy"}

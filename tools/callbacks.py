@@ -24,10 +24,10 @@ ALLOWED_LOSS = 0.01
 class Progress(keras.callbacks.Callback):
     """A tqdm bar per epoch with the running losses, the share of tokens left and lambda."""
 
+    bar: tqdm | None = None
+
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar = tqdm(
-            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step"
-        )
+        self.bar = tqdm(total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step")
 
     def on_train_batch_end(self, batch, logs=None):
         shown = {name: f"{value:.4g}" for name, value in logs.items()}
@@ -37,7 +37,12 @@ class Progress(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the bar as it is, wherever training ended."""
+        if self.bar is not None:
+            self.bar.close()
 
 
 class StopAtNaN(keras.callbacks.Callback):
@@ -46,7 +51,7 @@ class StopAtNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(list(logs.values())).all():
             raise UserError(
-                f"the loss became {logs['loss']} at step {batch + 1}; checkpoints of finished epochs are kept; "
+                f"the loss became {logs['loss']} at step {batch + 1} of the epoch; checkpoints of finished epochs are kept; "
                 "try a smaller --LEARNING_RATE"
             )
 
@@ -75,9 +80,7 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         predictions = predict(self.model, self.dev, self.batch_size)
         if not np.isfinite(predictions.logits).all():
-            raise UserError(
-                f"epoch {epoch + 1} ended with logits that are not finite; earlier checkpoints are kept"
-            )
+            raise UserError(f"epoch {epoch + 1} ended with logits that are not finite; earlier checkpoints are kept")
         self.history.append({"validation": report(self.task, self.model, self.dev, predictions)})
         self.keep(epoch + 1, predictions)
         print(f"epoch {epoch + 1}: {_summary(self.history[-1]['validation'])}", flush=True)

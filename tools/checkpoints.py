@@ -42,9 +42,7 @@ def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot load a tokenizer from '{backbone}': {_first_line(error)}") from error
     if not tokenizer.is_fast:
-        raise UserError(
-            f"the tokenizer of '{backbone}' has no fast version; its directory needs a tokenizer.json"
-        )
+        raise UserError(f"the tokenizer of '{backbone}' has no fast version; its directory needs a tokenizer.json")
     return tokenizer
 
 
@@ -65,9 +63,7 @@ def load_backbone(backbone: str, task: Task, max_length: int, **config) -> TFAda
         raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
     positions = model.config.max_position_embeddings
     if max_length > positions:
-        raise UserError(
-            f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'"
-        )
+        raise UserError(f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'")
     model.config.update({"MAX_LENGTH": max_length, "text_columns": list(task.text_columns)})
     return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,9 +87,7 @@ def find_split_file(folder: Path, split: str) -> Path:
     """
     found = [file for file in sorted(folder.glob(f"{split}.*")) if _reader(file)]
     if not found:
-        raise UserError(
-            f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)"
-        )
+        raise UserError(f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)")
     return found[0]
 
 
@@ -158,9 +157,7 @@ class Examples:
         """CRC-32 of each example's token ids, uint32 [N]: tells whether a stored row still belongs to its example."""
         ids = self.input_ids.values.numpy().astype("<i4")
         starts = self.input_ids.row_splits.numpy()
-        return np.array(
-            [zlib.crc32(ids[a:b].tobytes()) for a, b in zip(starts, starts[1:], strict=False)], np.uint32
-        )
+        return np.array([zlib.crc32(ids[a:b].tobytes()) for a, b in itertools.pairwise(starts)], np.uint32)
 
     def shuffled(self, seed: int) -> Examples:
         """The examples in the one order that a seed gives."""
@@ -197,9 +194,7 @@ def load_examples(
     return encode(load_rows(task, split, options), task, tokenizer, max_length)
 
 
-def encode(
-    rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> Examples:
+def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Examples:
     """Tokenises in batches; `datasets` keeps the result on disk for the next stage."""
 
     def tokenise(batch: dict) -> dict:

@@ -73,6 +73,7 @@ BACKBONE = {
     "intermediate_size": 192,
     "max_position_embeddings": 96,
     "initializer_range": 0.05,
+    "hidden_act": "relu",
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }
@@ -149,9 +150,7 @@ def _review(rng: random.Random, label: int) -> tuple[str, int, list[int]]:
     aspects = _sample(rng, ASPECTS, 3)
     relation = _weighted(rng, OTHERS)
     polarities = [label, *(label if same else 1 - label for same in relation)]
-    opinions = [
-        _opinion(rng, *pair, rationale=not i) for i, pair in enumerate(zip(aspects, polarities, strict=True))
-    ]
+    opinions = [_opinion(rng, *pair, rationale=not i) for i, pair in enumerate(zip(aspects, polarities, strict=True))]
     neutral = [(sentence.split(), None) for sentence in _sample(rng, FILLER, 1 + _below(rng, 3))]
     sentences = _sample(rng, opinions + neutral, len(opinions) + len(neutral))
     cares = _choice(rng, CARES).format(aspect=aspects[0]).split()

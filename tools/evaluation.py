@@ -42,9 +42,7 @@ def predict(model, examples: Examples, batch_size: int, desc: str = "evaluating"
         outputs = model(inputs, training=False)
         if not model.is_adapler:
             return outputs.logits, None, None
-        last = tf.reduce_sum(
-            tf.cast(outputs.explanations[-1] > model.bert.encoder.eta[-1], tf.int32), axis=-1
-        )
+        last = tf.reduce_sum(tf.cast(outputs.explanations[-1] > model.bert.encoder.eta[-1], tf.int32), axis=-1)
         return outputs.logits, tf.stack(outputs.lengths, axis=1), last
 
     parts = []
@@ -105,15 +103,11 @@ def lr_mode_agreement(model, examples: Examples, predictions: Predictions) -> di
 
     @tf.function(input_signature=[batches.element_spec[0]])
     def run(inputs):
-        outputs = model(
-            {name: tf.ensure_shape(tensor, [1, None]) for name, tensor in inputs.items()}, lr_mode=True
-        )
+        outputs = model({name: tf.ensure_shape(tensor, [1, None]) for name, tensor in inputs.items()}, lr_mode=True)
         return outputs.logits, tf.stack(outputs.lengths, axis=1)
 
     progress = tqdm(batches, total=len(examples), desc="lr_mode", unit="example", leave=False, mininterval=1)
-    logits, lengths = (
-        np.concatenate(column) for column in zip(*(run(inputs) for inputs, _ in progress), strict=True)
-    )
+    logits, lengths = (np.concatenate(column) for column in zip(*(run(inputs) for inputs, _ in progress), strict=True))
     return {
         "examples": len(examples),
         "same_label": int((logits.argmax(axis=1) == predictions.logits.argmax(axis=1)).sum()),

@@ -29,9 +29,7 @@ def run_table(summary: dict) -> str:
 
 def tried_table(summary: dict) -> str:
     """All AdapLeR runs of a task: settings, and score and speedup of each epoch on validation."""
-    rows = [
-        ("gamma", "phi", "rates (BERT, speed-up)", "start", "epoch", summary["metric"], "FLOPs speedup", "")
-    ]
+    rows = [("gamma", "phi", "rates (BERT, speed-up)", "start", "epoch", summary["metric"], "FLOPs speedup", "")]
     for run in summary["tried"]:
         settings = run["settings"]
         rates = f"{settings['learning_rate']}, {settings['speedup_learning_rate']}"
@@ -46,7 +44,5 @@ def tried_table(summary: dict) -> str:
 def markdown(rows: list[tuple]) -> str:
     """Rows of cells, the header first, with columns aligned."""
     widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(str(c).ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    lines = ["| " + " | ".join(str(c).ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])

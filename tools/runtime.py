@@ -89,9 +89,7 @@ def use_devices(settings: argparse.Namespace) -> None:
     if settings.gpu is not None:
         wanted = settings.gpu.split(",")
         if not all(index.isdigit() and int(index) < len(gpus) for index in wanted):
-            raise UserError(
-                f"--GPU {settings.gpu}: this machine has {len(gpus)} GPUs; leave the flag out for the CPU"
-            )
+            raise UserError(f"--GPU {settings.gpu}: this machine has {len(gpus)} GPUs; leave the flag out for the CPU")
         gpus = [gpus[int(index)] for index in wanted]
         tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
@@ -139,12 +137,8 @@ def _commit() -> str | None:
     """The checkout's commit, `+` behind it when files differ from it."""
     try:
         git = ["git", "-C", str(paths.ROOT)]
-        head = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        )
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")

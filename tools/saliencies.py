@@ -37,9 +37,7 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
     return saliency * tf.cast(inputs["attention_mask"], tf.float32)
 
 
-def saliency_matrix(
-    model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int
-) -> np.ndarray:
+def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int) -> np.ndarray:
     """Saliencies of all examples, in their order: float32 [N, max_length]."""
     order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
     batches = examples.take(order).batches(batch_size)

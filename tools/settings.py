@@ -32,9 +32,7 @@ FLAGS: dict[str, dict] = {
         "default": 22,
         "help": "shuffles the training examples, seeds weights and dropout",
     },
-    "BACKBONE": {
-        "help": "hub id or local directory of a BERT (default: bert-base-uncased; for demo, its own)"
-    },
+    "BACKBONE": {"help": "hub id or local directory of a BERT (default: bert-base-uncased; for demo, its own)"},
     "BACKBONE_NAME": {"help": "name of the backbone's folder under directory/ (default: from --BACKBONE)"},
     "DATA_DIR": {
         "type": Path,
@@ -163,9 +161,7 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     """
     everything = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
     for name in FLAGS:
-        options = {
-            k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "choices", "metavar")
-        }
+        options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "choices", "metavar")}
         everything.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)
     everything.parse_args(arguments)
     known, taken = [], False

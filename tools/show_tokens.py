@@ -10,9 +10,7 @@ from transformers import PreTrainedTokenizerBase
 DROPPED = "·"
 
 
-def dropped_per_layer(
-    model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
-) -> str:
+def dropped_per_layer(model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> str:
     """One line a layer: the input's tokens, with a dot in place of each dropped one."""
     encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_tensors="tf")
     outputs = model(encoded, lr_mode=True)

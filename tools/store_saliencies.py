@@ -10,11 +10,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime import data_options, run_stage  # isort: split  (sets up TensorFlow)
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import saliency_epochs
 from tools.paths import TaskPaths
+from tools.runtime import data_options, run_stage  # isort: split  (sets up TensorFlow)
 from tools.saliencies import saliency_matrix, store
 from tools.tasks import get_task
 

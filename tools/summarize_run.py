@@ -12,7 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime import run_stage  # isort: split  (sets up TensorFlow)
 from tools import fine_tuning_log
 from tools.checkpoints import load_model, load_tokenizer
 from tools.data import DataOptions, load_rows
@@ -20,6 +19,7 @@ from tools.errors import UserError
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.result_tables import run_table
+from tools.runtime import run_stage  # isort: split  (sets up TensorFlow)
 from tools.show_tokens import dropped_per_layer
 from tools.tasks import get_task
 
@@ -50,11 +50,7 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)
     row = load_rows(task, "validation", DataOptions(settings.data_dir, max_eval_examples=1))[0]
     print("\nOne validation example; layer by layer, the tokens that are left:")
-    print(
-        dropped_per_layer(
-            model, tokenizer, [row[column] for column in task.text_columns], settings.max_length
-        )
-    )
+    print(dropped_per_layer(model, tokenizer, [row[column] for column in task.text_columns], settings.max_length))
 
 
 def _read(file: Path) -> dict:

@@ -26,4 +26,8 @@ def fit(
     """Trains a compiled model; every epoch visits the examples in one order, unless --RESHUFFLE."""
     seed = settings.data_seed
     batches = examples.shuffled(seed).batches(settings.batch_size, seed if settings.reshuffle else None)
-    model.fit(batches, epochs=settings.epochs, verbose=0, callbacks=[StopAtNaN(), Progress(), *callbacks])
+    progress = Progress()
+    try:
+        model.fit(batches, epochs=settings.epochs, verbose=0, callbacks=[progress, StopAtNaN(), *callbacks])
+    finally:
+        progress.close()

@@ -15,8 +15,9 @@ from tools.result_tables import run_table, tried_table
 
 INTRODUCTION = """# Results
 
-Written by `python tools/write_results.py` from the files in `results/`, each of which a command of this repository wrote;
-no number here is typed by hand. The backbone is named with each run: a six-layer MiniLM's results are not BERT-base's.
+Written by `python tools/write_results.py` from the files in `results/`, each of which a command of this repository
+wrote; no number here is typed by hand. The backbone is named with each run: a six-layer MiniLM's results are not
+BERT-base's.
 """
 
 

@@ -1,0 +1,146 @@
+"""Bad input: one sentence that names what is wrong, exit code 2, and nothing damaged."""
+
+import json
+import runpy
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import tiny
+from tests.test_pipeline import NAME, write_backbone, write_sst2
+from tools import checkpoints, paths
+from tools.paths import ROOT, TaskPaths
+
+FINE_TUNE = "run_files/run_classification_bert.py"
+SALIENCIES = "tools/store_saliencies.py"
+ADAPLER = "run_files/run_classification_w_lr.py"
+EVALUATE = "run_files/run_classification_evaluation.py"
+RATES = ("--LEARNING_RATE", "0.01", "--GAMMA", "0.5", "--PHI", "0.0005")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("bad_input")
+    return {"BACKBONE": write_backbone(root / NAME), "DATA_DIR": write_sst2(root / "data")}
+
+
+@pytest.fixture
+def stage(place, monkeypatch, capsys, tmp_path):
+    """Runs a stage in this process: (script, flags, NAME=value changes) -> (exit code, stderr)."""
+    monkeypatch.setattr(paths, "DIRECTORY", tmp_path)
+
+    def run(script, *flags, **changes):
+        settings = {"TASK": "sst2", "DATA_SEED": 1, "MAX_LENGTH": 16, **place, **changes}
+        arguments = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
+        monkeypatch.setattr("sys.argv", [script, *arguments, *map(str, flags)])
+        code = 0
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as exit_:
+            code = exit_.code
+        return code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def fine_tuned(stage):
+    assert stage(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.01)[0] == 0
+    return TaskPaths(NAME, 1, "sst2")
+
+
+def complains(result, *words) -> None:
+    code, message = result
+    last = message.strip().splitlines()[-1]
+    assert code == 2 and "Traceback" not in message, message
+    assert all(word in last for word in words), last
+
+
+def test_unknown_task(stage):
+    complains(stage(FINE_TUNE, TASK="sst3"), "sst3", "sst2", "imdb")
+
+
+def test_no_such_data_directory(stage, tmp_path):
+    complains(stage(FINE_TUNE, DATA_DIR=tmp_path / "nowhere"), "--DATA_DIR", "nowhere")
+
+
+def test_no_such_data_file(stage):
+    complains(stage(FINE_TUNE, TASK="mrpc"), "mrpc/train")
+
+
+def test_missing_column_and_wrong_label(stage, place, tmp_path):
+    for change, words in (({"label": 7}, ("row 3", "7")), ({"label": None}, ("label",))):
+        data = tmp_path / "damaged"
+        shutil.copytree(place["DATA_DIR"], data, dirs_exist_ok=True)
+        file = data / "sst2" / "train.jsonl"
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        rows[3] |= change
+        file.write_text("\n".join(map(json.dumps, rows)))
+        complains(stage(FINE_TUNE, DATA_DIR=data), "train", *words)
+    file.write_text('{"text": "a", "label": 1}\n')
+    complains(stage(FINE_TUNE, DATA_DIR=data), "'sentence'", "text")
+
+
+def test_too_many_positions(stage):
+    complains(stage(FINE_TUNE, MAX_LENGTH=17), "MAX_LENGTH 17", "16")
+
+
+def test_no_such_backbone(stage, tmp_path):
+    complains(stage(FINE_TUNE, BACKBONE=tmp_path / "none", BACKBONE_NAME=NAME), "none")
+
+
+def test_saliencies_before_fine_tuning(stage):
+    complains(stage(SALIENCIES), "ft_logs.json", "run_classification_bert.py")
+
+
+def test_adapler_before_saliencies(stage, fine_tuned):
+    complains(stage(ADAPLER, *RATES), "sal_mat", "store_saliencies.py")
+
+
+def test_saliencies_that_do_not_match(stage, fine_tuned):
+    assert stage(SALIENCIES)[0] == 0
+    matrix, rows = fine_tuned.saliency_matrix("train", 1), fine_tuned.saliency_rows("train", 1)
+    good = np.load(matrix)
+    np.save(matrix, good[:-1])
+    complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
+    np.save(matrix, good)
+    with np.load(rows) as stored:
+        np.savez(rows, row_ids=stored["row_ids"], checksums=stored["checksums"] + np.uint32(1))
+    complains(stage(ADAPLER, *RATES), matrix.name, "row", "store_saliencies.py")
+    matrix.write_bytes(b"no array")
+    complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
+
+
+def test_weights_that_do_not_fit(stage, fine_tuned, tmp_path):
+    weights = fine_tuned.fine_tuned(1)
+    complains(stage(EVALUATE, "--MODEL_PATH", weights, "--LR_MODEL"), weights.name, "--LR_MODEL")
+    complains(stage(EVALUATE, "--MODEL_PATH", tmp_path / "none.h5"), "none.h5")
+    other = tmp_path / "other.h5"
+    tiny.make_model(converted=False, hidden_size=15, vocab_size=15).save_weights(str(other))
+    complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5", "--BACKBONE")
+    other.write_bytes(weights.read_bytes()[:3000])
+    complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5")
+
+
+def test_nan_loss_keeps_the_last_good_checkpoint(stage, fine_tuned):
+    before = fine_tuned.fine_tuned(1).read_bytes()
+    complains(stage(FINE_TUNE, "--EPOCHS", 2, "--LEARNING_RATE", 1e30), "nan", "--LEARNING_RATE")
+    assert fine_tuned.fine_tuned(1).read_bytes() == before
+    assert not list(fine_tuned.root.rglob("*.part*"))
+
+
+def test_a_failed_save_leaves_the_old_weights(tmp_path, monkeypatch):
+    model, file = tiny.make_model(converted=False), tmp_path / "weights.h5"
+    checkpoints.save_weights(model, file)
+    before = file.read_bytes()
+
+    def fail(path):
+        (tmp_path / "half").write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(model, "save_weights", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoints.save_weights(model, file)
+    assert file.read_bytes() == before and tf.io.gfile.listdir(str(tmp_path)).count("weights.h5") == 1
