@@ -84,6 +84,13 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         with tf.name_scope(self.name), tf.name_scope(self.bert.name), tf.name_scope(self.bert.encoder.name):
             self.bert.encoder.add_length_reduction()
 
+    def __call__(self, *args, **kwargs):
+        """As in Keras; eta_scale may be a number, which transformers' checks of arguments would refuse."""
+        if kwargs.get("eta_scale") is not None:
+            kwargs["eta_scale"] = tf.convert_to_tensor(kwargs["eta_scale"], tf.float32)
+        return super().__call__(*args, **kwargs)
+
+    @unpack_inputs
     def call(
         self,
         input_ids=None,
@@ -110,43 +117,24 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             ValueError: lr_mode before `to_AdapLeR()`, while training, or for several examples; an attention mask
                 that hides [CLS].
         """
-        if not self.is_adapler and (lr_mode or eta_scale is not None):
-            raise ValueError("lr_mode and eta_scale need a converted model: call to_AdapLeR() first")
-        inputs = dict(
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            head_mask=head_mask,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            return_dict=return_dict,
-            labels=labels,
-            training=training,
-        )
         if not self.is_adapler:
-            return super().call(input_ids, **inputs)
-        scale = getattr(self.config, "eta_scale", 1.0) if eta_scale is None else eta_scale
-        scale = tf.convert_to_tensor(scale, tf.float32)
-        return self._reduced_call(input_ids, **inputs, lr_mode=lr_mode, eta_scale=scale)
-
-    @unpack_inputs
-    def _reduced_call(
-        self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        labels=None,
-        training=False,
-        lr_mode=False,
-        eta_scale=None,
-    ):
+            if lr_mode or eta_scale is not None:
+                raise ValueError("lr_mode and eta_scale need a converted model: call to_AdapLeR() first")
+            return super().call(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                token_type_ids=token_type_ids,
+                position_ids=position_ids,
+                head_mask=head_mask,
+                inputs_embeds=inputs_embeds,
+                output_attentions=output_attentions,
+                output_hidden_states=output_hidden_states,
+                return_dict=return_dict,
+                labels=labels,
+                training=training,
+            )
+        if eta_scale is None:
+            eta_scale = getattr(self.config, "eta_scale", 1.0)
         if head_mask is not None:
             raise ValueError("head_mask is not supported by TensorFlow BERT")
         embedded = self.bert.embeddings(

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.checkpoints import load_model, load_tokenizer
 from tools.data import load_examples
-from tools.evaluation import lr_mode_agreement, predict, report
+from tools.evaluation import lr_mode_agreement, predict, published_speedup, report
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.runtime import data_options, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
@@ -31,6 +31,8 @@ def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
         results[split] = report(task, model, examples, predictions)
         if settings.check_lr_mode and model.is_adapler and split != "test":
             results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions)
+        if settings.as_published_flops and model.is_adapler:
+            results[split]["published_speedup"] = published_speedup(model, predictions)
         for name, value in results[split].items():
             print(f"{split} {name}: {value}")
     write_json(where.evaluation(settings.model_path), {"model": str(settings.model_path), **results})

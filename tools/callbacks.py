@@ -51,8 +51,8 @@ class StopAtNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(list(logs.values())).all():
             raise UserError(
-                f"the loss became {logs['loss']} at step {batch + 1} of the epoch; checkpoints of finished epochs are kept; "
-                "try a smaller --LEARNING_RATE"
+                f"the loss became {logs['loss']} at step {batch + 1} of the epoch; checkpoints of finished epochs are "
+                "kept; try a smaller --LEARNING_RATE"
             )
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from models.length_reduction import INFERENCE_LAMBDA
 from tools.data import Examples
-from tools.flops import adapler_flops, bert_flops
+from tools.flops import adapler_flops, bert_flops, published_adapler_flops, published_bert_flops
 from tools.metrics import score
 from tools.tasks import Task
 
@@ -90,6 +90,18 @@ def report(task: Task, model, examples: Examples, predictions: Predictions) -> d
         "mean_lengths": predictions.lengths.mean(axis=0).round(4).tolist(),
         "examples": len(examples),
     }
+
+
+def published_speedup(model, predictions: Predictions) -> float:
+    """The speedup as the published code counted it, for comparison with the paper's figures.
+
+    It takes the number of contributions above eta, instead of eta / N, for the last layer's length, and BERT-base's
+    closed forms for any model.
+    """
+    labels = int(predictions.logits.argmax(axis=-1).max()) + 1
+    layers = np.concatenate([predictions.lengths[:, 1:-1], predictions.last_contributions[:, np.newaxis]], axis=1)
+    plain = published_bert_flops(predictions.lengths[:, 0], labels).sum()
+    return float(plain / published_adapler_flops(layers, labels).sum())
 
 
 def lr_mode_agreement(model, examples: Examples, predictions: Predictions) -> dict:

@@ -85,6 +85,10 @@ FLAGS: dict[str, dict] = {
     },
     "MODEL_PATH": {"type": Path, "required": True, "help": ".h5 weights or a save_pretrained directory"},
     "LR_MODEL": {"action": "store_true", "help": "the .h5 weights are an AdapLeR's"},
+    "AS_PUBLISHED_FLOPS": {
+        "action": "store_true",
+        "help": "also print the speedup as the published code counted it (BERT-base only; too high)",
+    },
     "CHECK_LR_MODE": {
         "action": "store_true",
         "help": "compare lr_mode with the batched evaluation on validation",
