@@ -2,22 +2,24 @@
 # Runs every stage of a task with the hyper-parameters of run_files/tasks/<task>.sh, then prints the results.
 # Usage: run_files/run_task.sh TASK SEED [--FLAG value ...]
 # Flags go to each stage that knows them and override the task file's; one that no stage knows is an error.
+# SETTINGS=file takes another settings file, for instance SETTINGS=run_files/experiments/sst2_minilm.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
-  sed -n '2,4s/^# //p' "$0" >&2
+  sed -n '2,5s/^# //p' "$0" >&2
   exit 2
 fi
 task=$1 seed=$2
 shift 2
-if [ ! -f "run_files/tasks/$task.sh" ]; then
-  echo "error: unknown task '$task'; tasks are $(basename -s .sh run_files/tasks/*.sh | paste -sd ' ')" >&2
+settings=${SETTINGS:-run_files/tasks/$task.sh}
+if [ ! -f "$settings" ]; then
+  echo "error: no settings file $settings; tasks are $(basename -s .sh run_files/tasks/*.sh | paste -sd ' ')" >&2
   exit 2
 fi
 python=${PYTHON:-python}
 given=("$@")
-COMMON=() FINE_TUNE=() TRAIN_ADAPLER=() INITIAL=backbone
-source "run_files/tasks/$task.sh"
+COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone
+source "$settings"
 "$python" tools/settings.py check "${given[@]}"
 
 # stage NAME SCRIPT [flags]: hands the stage its part of all flags, the user's last, so that they win
@@ -39,7 +41,7 @@ fine_tuned=$result
 if [ "$INITIAL" = fine_tuned ]; then
   TRAIN_ADAPLER+=(--INITIAL_MODEL_PATH "$fine_tuned")
 fi
-stage store_saliencies ./tools/store_saliencies.py
+stage store_saliencies ./tools/store_saliencies.py "${SALIENCIES[@]}"
 last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
 adapler=$result
 stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$fine_tuned"

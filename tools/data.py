@@ -16,7 +16,10 @@ from tools import demo_task, paths
 from tools.errors import UserError
 from tools.tasks import Task
 
-SPLITS = ("train", "validation", "test")
+INPUTS_SPEC = {
+    name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "token_type_ids", "attention_mask")
+}
+"""What a model is fed: [batch, length] each, padded to the longest example of the batch."""
 READERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 SPLIT_SEED = 1234
 """Seed of the dev cut and of MAX_*_EXAMPLES subsets: the same rows for every DATA_SEED."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from models.length_reduction import INFERENCE_LAMBDA
-from tools.data import Examples
+from tools.data import INPUTS_SPEC, Examples
 from tools.flops import adapler_flops, bert_flops, published_adapler_flops, published_bert_flops
 from tools.metrics import score
 from tools.tasks import Task
@@ -34,18 +35,9 @@ class Predictions:
 
 def predict(model, examples: Examples, batch_size: int, desc: str = "evaluating") -> Predictions:
     """Runs a plain or converted model on all examples; removal is a step function, as in lr_mode."""
-    order = np.argsort(examples.lengths, kind="stable")
+    order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
     batches = examples.take(order).batches(batch_size)
-
-    @tf.function(input_signature=[batches.element_spec[0]])
-    def run(inputs):
-        outputs = model(inputs, training=False)
-        if not model.is_adapler:
-            return outputs.logits, None, None
-        last = tf.reduce_sum(tf.cast(outputs.explanations[-1] > model.bert.encoder.eta[-1], tf.int32), axis=-1)
-        return outputs.logits, tf.stack(outputs.lengths, axis=1), last
-
-    parts = []
+    run, parts = _forward(model, model.is_adapler), []
     with step_removal(model), tqdm(total=len(examples), desc=desc, unit="example", leave=False) as bar:
         for inputs, _ in batches:
             parts.append([None if tensor is None else tensor.numpy() for tensor in run(inputs)])
@@ -58,6 +50,21 @@ def predict(model, examples: Examples, batch_size: int, desc: str = "evaluating"
     if reduced is None:
         reduced = np.repeat(entered, model.config.num_hidden_layers, axis=1)
     return Predictions(logits, np.concatenate([entered, reduced], axis=1), last)
+
+
+@lru_cache(maxsize=1)
+def _forward(model, converted: bool):
+    """The compiled pass of `predict`, kept from epoch to epoch."""
+
+    @tf.function(input_signature=[INPUTS_SPEC])
+    def run(inputs):
+        outputs = model(inputs, training=False)
+        if not converted:
+            return outputs.logits, None, None
+        last = tf.reduce_sum(tf.cast(outputs.explanations[-1] > model.bert.encoder.eta[-1], tf.int32), axis=-1)
+        return outputs.logits, tf.stack(outputs.lengths, axis=1), last
+
+    return run
 
 
 @contextmanager
@@ -111,14 +118,15 @@ def lr_mode_agreement(model, examples: Examples, predictions: Predictions) -> di
         how many examples have the same label and the same length in every layer, and the largest difference of
         a logit.
     """
-    batches = examples.batches(1)
 
-    @tf.function(input_signature=[batches.element_spec[0]])
+    @tf.function(input_signature=[INPUTS_SPEC])
     def run(inputs):
         outputs = model({name: tf.ensure_shape(tensor, [1, None]) for name, tensor in inputs.items()}, lr_mode=True)
         return outputs.logits, tf.stack(outputs.lengths, axis=1)
 
-    progress = tqdm(batches, total=len(examples), desc="lr_mode", unit="example", leave=False, mininterval=1)
+    progress = tqdm(
+        examples.batches(1), total=len(examples), desc="lr_mode", unit="example", leave=False, mininterval=1
+    )
     logits, lengths = (np.concatenate(column) for column in zip(*(run(inputs) for inputs, _ in progress), strict=True))
     return {
         "examples": len(examples),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tools.data import Examples
+from tools.data import INPUTS_SPEC, Examples
 from tools.errors import UserError
 from tools.files import replacing, write_array
 
@@ -41,11 +42,7 @@ def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, 
     """Saliencies of all examples, in their order: float32 [N, max_length]."""
     order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
     batches = examples.take(order).batches(batch_size)
-
-    @tf.function(input_signature=[batches.element_spec[0], batches.element_spec[1]["labels"]])
-    def compute(inputs, labels):
-        return gradient_x_input(model, inputs, labels)
-
+    compute = _compiled(model)
     matrix = np.zeros((len(examples), max_length), np.float32)
     done = 0
     with tqdm(total=len(examples), desc="saliencies", unit="example") as bar:
@@ -55,6 +52,17 @@ def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, 
             done += len(rows)
             bar.update(len(rows))
     return matrix
+
+
+@lru_cache(maxsize=1)
+def _compiled(model: tf.keras.Model):
+    """gradient_x_input as a graph, kept while a model gets the weights of one epoch after another."""
+
+    @tf.function(input_signature=[INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
+    def compute(inputs, labels):
+        return gradient_x_input(model, inputs, labels)
+
+    return compute
 
 
 def store(matrix_file: Path, rows_file: Path, matrix: np.ndarray, examples: Examples) -> None:

@@ -124,6 +124,7 @@ STAGES: dict[str, list[str]] = {
         "MODEL_PATH",
         "LR_MODEL",
         "CHECK_LR_MODE",
+        "AS_PUBLISHED_FLOPS",
     ],
     "glue_prediction": [
         *_COMMON,
