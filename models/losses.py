@@ -13,9 +13,14 @@ import tf_keras as keras
 from models.length_reduction import effective_length, fade, keep_cls, removable_tokens, threshold, weigh_cls
 
 
-def classification_loss(labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[float] | None) -> tf.Tensor:
-    """Cross entropy times the weight of the example's label: int [B], [B, labels] -> [B]."""
+def task_loss(labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[float] | None) -> tf.Tensor:
+    """Cross entropy times the weight of the example's label: int [B], [B, labels] -> [B].
+
+    A regression, float labels [B] and one output, has the squared error in its place.
+    """
     logits = tf.cast(logits, tf.float32)
+    if logits.shape[-1] == 1:
+        return tf.square(logits[:, 0] - tf.cast(labels, tf.float32))
     loss = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     return loss if class_weights is None else loss * tf.gather(tf.constant(class_weights, tf.float32), labels)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 from transformers import AdamWeightDecay, create_optimizer
 
-from models.losses import classification_loss, contribution_loss, length_loss
+from models.losses import contribution_loss, length_loss, task_loss
 
 _TINY_THETA = 1e-7
 
@@ -156,7 +156,7 @@ class TrainingStep:
         """Every loss and logged quantity, one value per example."""
         objective = self.objective
         outputs = self(inputs, training=True)
-        cross_entropy = classification_loss(targets["labels"], outputs.logits, objective.class_weights)
+        cross_entropy = task_loss(targets["labels"], outputs.logits, objective.class_weights)
         if not self.is_adapler:
             return {"loss": cross_entropy}
         encoder = self.bert.encoder

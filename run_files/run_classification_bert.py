@@ -15,13 +15,12 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
-from tools.runtime import data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
-from tools.tasks import get_task
+from tools.runtime import data_options, distribution, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
 from tools.training import fit, step_counts
 
 
 def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task, options = get_task(settings.task), data_options(settings)
+    task, options = task_of(settings), data_options(settings)
     tokenizer = load_tokenizer(settings.backbone)
     with distribution(settings).scope():
         model = load_backbone(settings.backbone, task, settings.max_length)

@@ -15,21 +15,20 @@ from tools.data import load_examples
 from tools.evaluation import lr_mode_agreement, predict, published_speedup, report
 from tools.files import write_json
 from tools.paths import TaskPaths
-from tools.runtime import data_options, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
-from tools.tasks import get_task
+from tools.runtime import data_options, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
 
 
 def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task, options = get_task(settings.task), data_options(settings)
+    task, options = task_of(settings), data_options(settings)
     tokenizer = load_tokenizer(settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
-    splits = [settings.split] if settings.split else ["validation", "test"]
+    splits = [settings.split] if settings.split else task.evaluation_splits
     results = {}
     for split in splits:
-        examples = load_examples(task, split, tokenizer, settings.max_length, options)
+        examples = load_examples(task, split, tokenizer, settings.max_length, options, every_window=True)
         predictions = predict(model, examples, eval_batch_size(settings), desc=split)
         results[split] = report(task, model, examples, predictions)
-        if settings.check_lr_mode and model.is_adapler and split != "test":
+        if settings.check_lr_mode and model.is_adapler and split == "validation":
             results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions)
         if settings.as_published_flops and model.is_adapler:
             results[split]["published_speedup"] = published_speedup(model, predictions)

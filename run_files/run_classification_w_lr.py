@@ -19,13 +19,12 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.errors import UserError
 from tools.paths import TaskPaths
-from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
-from tools.tasks import get_task
+from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
 from tools.training import fit, step_counts
 
 
 def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task = get_task(settings.task)
+    task = task_of(settings)
     best = fine_tuning_log.best_score(task, fine_tuning_log.read(task, where))
     tokenizer = load_tokenizer(settings.backbone)
     train, dev = load_training_data(settings, where, tokenizer)
@@ -44,7 +43,7 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
 
 def load_training_data(settings, where, tokenizer):
     """Training examples with their saliencies, and dev examples."""
-    task, options = get_task(settings.task), data_options(settings)
+    task, options = task_of(settings), data_options(settings)
     train, dev = (
         load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
     )
@@ -60,7 +59,7 @@ def make_model(settings):
     """The pretrained backbone (or --INITIAL_MODEL_PATH), converted; attention dropout is off, as published."""
     if not 0 <= settings.eta_init <= 1:
         raise UserError(f"--ETA_INIT {settings.eta_init} is not between 0 and 1")
-    task = get_task(settings.task)
+    task = task_of(settings)
     model = load_backbone(settings.backbone, task, settings.max_length, attention_probs_dropout_prob=0.0)
     if settings.initial_model_path:
         load_weights(model, settings.initial_model_path)
@@ -78,7 +77,7 @@ def compile_model(model, settings, steps: int, warmup_steps: int) -> None:
         objective=Objective(
             settings.gamma,
             settings.phi,
-            get_task(settings.task).class_weights,
+            task_of(settings).class_weights,
             settings.acc_steps,
             clip_norm=1.0,
         ),

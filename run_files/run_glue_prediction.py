@@ -1,6 +1,7 @@
 """Writes a model's predictions on a GLUE task's test set (or another --SPLIT): index<TAB>prediction.
 
-The file is logs/glue_prediction_<model>_<split>.tsv.
+The file is logs/glue_prediction_<model>_<split>.tsv. With --SUBMISSION the GLUE server's file is written too, under
+directory/<backbone>/<seed>/glue_submission/, and once those of all tasks are there, submission.zip.
 """
 
 import argparse
@@ -12,21 +13,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.checkpoints import load_model, load_tokenizer
 from tools.data import load_examples
 from tools.evaluation import predict
-from tools.glue_submission import write_predictions
+from tools.glue_submission import write_predictions, write_server_file, zip_if_complete
+from tools.metrics import answers
 from tools.paths import TaskPaths
-from tools.runtime import data_options, eval_batch_size, run_stage  # isort: split  (sets up TensorFlow)
-from tools.tasks import get_task
+from tools.runtime import data_options, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
 
 
 def predict_glue(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task, split = get_task(settings.task), settings.split or "test"
+    task, options = task_of(settings), data_options(settings)
     tokenizer = load_tokenizer(settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
-    examples = load_examples(task, split, tokenizer, settings.max_length, data_options(settings))
-    predictions = predict(model, examples, eval_batch_size(settings), desc=split)
-    file = where.glue_prediction(settings.model_path, split)
-    write_predictions(file, examples.row_ids, predictions.logits.argmax(axis=-1))
-    print(file)
+    for split in [settings.split] if settings.split else [name for name in task.splits if name.startswith("test")]:
+        examples = load_examples(task, split, tokenizer, settings.max_length, options)
+        predictions = answers(predict(model, examples, eval_batch_size(settings), desc=split).logits)
+        if settings.submission:
+            print(write_server_file(where.glue_submission, task, split, examples.row_ids, predictions))
+        file = where.glue_prediction(settings.model_path, split)
+        write_predictions(file, examples.row_ids, predictions)
+        print(file)
+    if settings.submission and (archive := zip_if_complete(where.glue_submission)):
+        print(archive)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models import length_reduction
-from models.losses import classification_loss, contribution_loss, length_loss
+from models.losses import contribution_loss, length_loss, task_loss
 from tests import oracle, tiny
 from tests.compare import assert_close
 from tools.callbacks import slope
@@ -97,7 +97,7 @@ def test_class_weights_and_length_loss():
     logits, labels, factors = np.array([[1.0, 2, 0], [0, 0, 3]], "f4"), np.array([1, 0]), (1.0, 3.0, 5.0)
     log_probabilities = np.log(oracle.softmax(logits.astype(float)))
     expected = [-factors[y] * row[y] for y, row in zip(labels, log_probabilities, strict=True)]
-    assert_close(classification_loss(labels, logits, factors), expected, 1e-6)
+    assert_close(task_loss(labels, logits, factors), expected, 1e-6)
     assert_close(length_loss([tf.constant([1.0, 2]), tf.constant([0.5, 1])]), [1.5, 3], 0)
 
 
@@ -119,7 +119,7 @@ def test_gradients_of_the_thresholds_by_finite_differences(model):
     with tf.GradientTape() as tape:
         tape.watch(encoder.theta_probe)
         outputs = model(inputs)
-        speed = classification_loss(targets["labels"], outputs.logits, None) + phi * length_loss(outputs.lengths)
+        speed = task_loss(targets["labels"], outputs.logits, None) + phi * length_loss(outputs.lengths)
         loss = tf.reduce_sum(speed)
     actual = tape.gradient(loss, [encoder.eta, encoder.theta_probe])
     eta, held = encoder.eta.numpy().astype(float), weights(model)

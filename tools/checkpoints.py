@@ -13,19 +13,19 @@ from models import TFAdapLeRForSequenceClassification
 from tools import demo_task, paths
 from tools.errors import UserError
 from tools.files import replacing, replacing_directory
-from tools.tasks import Task
+from tools.tasks import TABLE, Task
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
-def resolve_backbone(task: Task, backbone: str | None) -> str:
+def resolve_backbone(task: str, backbone: str | None) -> str:
     """The backbone to use; a generated task has its own, built when it is first needed."""
     if backbone is not None:
         return backbone
-    if not task.generated:
+    if task not in TABLE or not TABLE[task].generated:
         return paths.DEFAULT_BACKBONE
-    directory = paths.generated_backbone(f"{task.name}_bert")
+    directory = paths.generated_backbone(f"{task}_bert")
     if not (directory / "config.json").exists():
         demo_task.build_backbone(directory)
     return str(directory)
@@ -55,15 +55,18 @@ def load_backbone(backbone: str, task: Task, max_length: int, **config) -> TFAda
     Raises:
         UserError: it cannot be loaded, is no BERT, or has fewer positions than `max_length`.
     """
-    names = dict(enumerate(task.label_names))
-    labels = {"num_labels": len(names), "id2label": names, "label2id": {name: i for i, name in names.items()}}
+    names = dict(enumerate(task.label_names or ["LABEL_0"]))
+    labels = {"num_labels": task.outputs, "id2label": names, "label2id": {name: i for i, name in names.items()}}
     try:
         model = TFAdapLeRForSequenceClassification.from_pretrained(backbone, **labels, **config)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
     positions = model.config.max_position_embeddings
     if max_length > positions:
-        raise UserError(f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'")
+        raise UserError(
+            f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'; "
+            "tools/extend_positions.py makes one with more"
+        )
     model.config.update({"MAX_LENGTH": max_length, "text_columns": list(task.text_columns)})
     return model
 

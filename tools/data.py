@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from transformers import PreTrainedTokenizerBase
 
-from tools import demo_task, paths
+from tools import demo_task, paths, windows
 from tools.errors import UserError
-from tools.tasks import Task
+from tools.tasks import CUSTOM, Task, custom_task
 
 INPUTS_SPEC = {
     name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "token_type_ids", "attention_mask")
@@ -37,6 +38,28 @@ class DataOptions:
         return self.max_train_examples if split == "train" else self.max_eval_examples
 
 
+def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_column: str) -> Task:
+    """The task of a user's own files; its label names are the sorted labels of the training file.
+
+    Integer labels 0..k-1 keep their numbers.
+
+    Raises:
+        UserError: there is no DATA_DIR, no training file, no such column, or only one label.
+    """
+    if data_dir is None:
+        raise UserError("--TASK custom needs --DATA_DIR, the folder that holds train.*, validation.* and test.*")
+    file = find_split_file(data_dir, "train", "train")
+    rows = _read_file(file)
+    if label_column not in rows.column_names:
+        raise UserError(f"{file} has no column '{label_column}'; it has {', '.join(rows.column_names)}: --LABEL_COLUMN")
+    labels = sorted(set(rows[label_column][:]), key=lambda label: (str(type(label)), label))
+    if len(labels) < 2 or not all(isinstance(label, int | str) for label in labels):
+        raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {labels[:5]}")
+    numbers = all(isinstance(label, int) for label in labels)
+    names = tuple(map(str, range(max(labels) + 1) if numbers and labels[0] >= 0 else labels))
+    return custom_task(tuple(text_columns), label_column, names)
+
+
 def load_rows(task: Task, split: str, options: DataOptions) -> datasets.Dataset:
     """Rows of one split with columns row_id (the row's number in its file), the text columns and the label.
 
@@ -46,12 +69,9 @@ def load_rows(task: Task, split: str, options: DataOptions) -> datasets.Dataset:
     held_out = split == "validation" and "validation" not in task.splits
     if split not in task.splits and not held_out:
         raise UserError(f"{task.name} has no {split} split; it has {', '.join(task.splits)}")
-    rows = _read(task, "train" if held_out else split, options.data_dir)
-    if task.convert:
-        rows = rows.map(task.convert, desc=f"{task.name} {split}")
-    _check(task, split, rows)
-    rows = rows.select_columns([*task.text_columns, task.label_column])
-    rows = rows.add_column("row_id", np.arange(len(rows)))
+    source = "train" if held_out else split
+    data_dir = _generated(task) if task.generated and options.data_dir is None else options.data_dir
+    rows = _labelled(task, source, _read(task, source, data_dir), _where(task, source, data_dir))
     if task.held_out and split in ("train", "validation") and "validation" not in task.splits:
         cut = rows.train_test_split(task.held_out_rows(len(rows)), seed=SPLIT_SEED)
         rows = cut["test"] if held_out else cut["train"]
@@ -59,21 +79,40 @@ def load_rows(task: Task, split: str, options: DataOptions) -> datasets.Dataset:
     return rows if limit is None or limit >= len(rows) else rows.shuffle(SPLIT_SEED).select(range(limit))
 
 
+def _generated(task: Task) -> Path:
+    """Data directory of a task that the project makes itself; written when it is first needed."""
+    data_dir = paths.generated_data()
+    if not all((data_dir / task.name / f"{split}.jsonl").exists() for split in task.splits):
+        demo_task.write_dataset(data_dir / task.name)
+    return data_dir
+
+
 def _read(task: Task, split: str, data_dir: Path | None) -> datasets.Dataset:
-    if task.generated and data_dir is None:
-        data_dir = paths.generated_data()
-        if not (data_dir / task.name / f"{split}.jsonl").exists():
-            demo_task.write_dataset(data_dir / task.name)
+    """A split's rows as they were published."""
     if data_dir is None:
-        hub = dict(task.hub)
-        try:
-            return datasets.load_dataset(hub.pop("path"), **hub, split=task.splits[split])
-        except Exception as error:
-            raise UserError(
-                f"cannot load {task.name} from the hub ({type(error).__name__}: {error}); "
-                "give --DATA_DIR, a folder of local data sets"
-            ) from error
-    file = find_split_file(data_dir / task.name, split)
+        return _read_hub(task, split)
+    folder = _folder(task, data_dir)
+    return task.read(folder, split) if task.read else _read_file(find_split_file(folder, split, task.splits[split]))
+
+
+def _folder(task: Task, data_dir: Path) -> Path:
+    return data_dir if task.name == CUSTOM else data_dir / task.name
+
+
+def _read_hub(task: Task, split: str) -> datasets.Dataset:
+    if task.hub is None:
+        raise UserError(f"{task.name} is not on the hub; give --DATA_DIR, a folder with {task.name}'s files in it")
+    hub = dict(task.hub)
+    try:
+        return datasets.load_dataset(hub.pop("path"), **hub, split=task.splits[split])
+    except Exception as error:
+        raise UserError(
+            f"cannot load {task.name} from the hub ({type(error).__name__}: {error}); "
+            "give --DATA_DIR, a folder of local data sets"
+        ) from error
+
+
+def _read_file(file: Path) -> datasets.Dataset:
     delimiter = {"delimiter": "\t"} if ".tsv" in file.suffixes else {}
     try:
         return datasets.load_dataset(_reader(file), data_files=str(file), split="train", **delimiter)
@@ -82,13 +121,13 @@ def _read(task: Task, split: str, data_dir: Path | None) -> datasets.Dataset:
         raise UserError(f"cannot read {file}: {type(cause).__name__}: {cause}") from error
 
 
-def find_split_file(folder: Path, split: str) -> Path:
-    """The file <folder>/<split>.<known ending>, perhaps gzipped.
+def find_split_file(folder: Path, split: str, hub_split: str) -> Path:
+    """The file <folder>/<split>.<known ending>, perhaps gzipped; the hub's name of the split will do as well.
 
     Raises:
         UserError: there is none.
     """
-    found = [file for file in sorted(folder.glob(f"{split}.*")) if _reader(file)]
+    found = [file for name in (split, hub_split) for file in sorted(folder.glob(f"{name}.*")) if _reader(file)]
     if not found:
         raise UserError(f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)")
     return found[0]
@@ -100,21 +139,56 @@ def _reader(file: Path) -> str | None:
     return READERS.get(ending)
 
 
-def _check(task: Task, split: str, rows: datasets.Dataset) -> None:
+def _where(task: Task, split: str, data_dir: Path | None) -> str:
+    """What to call a split in a message: its file, if it is one."""
+    if data_dir is None or task.read:
+        return f"{task.name} {split}"
+    return str(find_split_file(_folder(task, data_dir), split, task.splits[split]))
+
+
+def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> datasets.Dataset:
+    """Checked rows with columns row_id, the text columns, label (a number) and, for windowed tasks, spans."""
+    try:
+        rows = rows.map(task.convert, desc=where) if task.convert else rows
+    except KeyError as error:
+        raise UserError(f"{where} has no column {error}; it has {', '.join(rows.column_names)}") from error
     missing = [c for c in (*task.text_columns, task.label_column) if c not in rows.column_names]
     if missing:
-        raise UserError(
-            f"{task.name} {split} has no column {', '.join(map(repr, missing))}; it has {', '.join(rows.column_names)}"
-        )
+        raise UserError(f"{where} has no column {', '.join(map(repr, missing))}; it has {', '.join(rows.column_names)}")
     if len(rows) == 0:
-        raise UserError(f"{task.name} {split} has no rows")
-    labels = np.asarray(rows[task.label_column][:])
-    allowed = range(-1 if split == "test" else 0, len(task.label_names))  # GLUE hides test labels behind -1
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < allowed[0] or labels.max() > allowed[-1]:
-        wrong = next(i for i, label in enumerate(labels) if label not in allowed)
-        raise UserError(
-            f"{task.name} {split}, row {wrong}: label {labels[wrong]!r} is none of 0..{len(task.label_names) - 1}"
-        )
+        raise UserError(f"{where} has no rows")
+    for column in task.text_columns:
+        _check_texts(where, rows, column)
+    labels = _label_ids(task, where, rows[task.label_column][:], hidden_allowed=split != "train")
+    rows = rows.select_columns([*task.text_columns, *(["spans"] if task.windowed else [])])
+    return rows.add_column("row_id", np.arange(len(rows))).add_column("label", labels)
+
+
+def _check_texts(where: str, rows: datasets.Dataset, column: str) -> None:
+    """Raises UserError for the first row whose text is empty or not UTF-8."""
+    number = -1
+    try:
+        for number, text in enumerate(rows[column]):
+            if not isinstance(text, str) or not text.strip():
+                raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}, after row {number}: column '{column}' is not UTF-8 ({error})") from error
+
+
+def _label_ids(task: Task, where: str, labels: list, hidden_allowed: bool) -> np.ndarray:
+    """Label ids from ids or names, or a regression's values; -1 is an unknown label, as in GLUE's test sets."""
+    names = {name: number for number, name in enumerate(task.label_names)}
+    ids = [names.get(label, label) for label in labels]
+    if not task.label_names:
+        bad = [i for i, value in enumerate(ids) if not isinstance(value, int | float) or value != value]
+        expected = "a number"
+    else:
+        bad = [i for i, label in enumerate(ids) if not isinstance(label, int) or not -1 <= label < len(names)]
+        bad += [] if hidden_allowed else [i for i, label in enumerate(ids) if label == -1]
+        expected = f"one of {', '.join(f'{number} ({name})' for name, number in names.items())}"
+    if bad:
+        raise UserError(f"{where}, row {min(bad)}: label {labels[min(bad)]!r} where {expected} was expected")
+    return np.array(ids, np.int32 if names else np.float32)
 
 
 @dataclass(frozen=True)
@@ -124,9 +198,11 @@ class Examples:
     Attributes:
         row_ids: each example's row in the split it was read from, int64 [N].
         input_ids, token_type_ids: ragged int32 [N, None], [CLS] and [SEP] included.
-        labels: int32 [N]; -1 where unknown.
+        labels: int32 [N], or float32 for a regression; -1 where unknown.
         pad_id: what fills up batches.
         saliency: ragged float32 [N, None] over the same tokens, once joined.
+        rationale: ragged int32 [N, None], 1 at the human rationale's tokens, where the task has them.
+        documents: the row that each window was cut from, int64 [N], where the task has windows.
     """
 
     row_ids: np.ndarray
@@ -135,6 +211,8 @@ class Examples:
     labels: np.ndarray
     pad_id: int
     saliency: tf.RaggedTensor | None = None
+    rationale: tf.RaggedTensor | None = None
+    documents: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -152,9 +230,10 @@ class Examples:
         """The examples at positions `order`."""
         ragged = {
             name: None if getattr(self, name) is None else tf.gather(getattr(self, name), order)
-            for name in ("input_ids", "token_type_ids", "saliency")
+            for name in ("input_ids", "token_type_ids", "saliency", "rationale")
         }
-        return replace(self, row_ids=self.row_ids[order], labels=self.labels[order], **ragged)
+        documents = None if self.documents is None else self.documents[order]
+        return replace(self, row_ids=self.row_ids[order], labels=self.labels[order], documents=documents, **ragged)
 
     def token_checksums(self) -> np.ndarray:
         """CRC-32 of each example's token ids, uint32 [N]: tells whether a stored row still belongs to its example."""
@@ -191,16 +270,36 @@ class Examples:
 
 
 def load_examples(
-    task: Task, split: str, tokenizer: PreTrainedTokenizerBase, max_length: int, options: DataOptions
+    task: Task,
+    split: str,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    options: DataOptions,
+    every_window: bool = False,
 ) -> Examples:
-    """Rows of a split as tokens, truncated to `max_length` (the longer text of a pair loses first)."""
-    return encode(load_rows(task, split, options), task, tokenizer, max_length)
+    """Rows of a split as tokens, truncated to `max_length` (the longer text of a pair loses first).
+
+    Args:
+        every_window: keep the windows without evidence too, which as published are left out.
+    """
+    rows = load_rows(task, split, options)
+    examples = encode(rows, task, tokenizer, max_length)
+    if not task.windowed or every_window:
+        return examples
+    return examples.take(np.flatnonzero(has_evidence(examples)))
+
+
+def has_evidence(examples: Examples) -> np.ndarray:
+    """Which windows hold a part of the human rationale, bool [N]."""
+    return tf.reduce_max(examples.rationale, axis=1).numpy() > 0
 
 
 def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Examples:
     """Tokenises in batches; `datasets` keeps the result on disk for the next stage."""
 
     def tokenise(batch: dict) -> dict:
+        if task.windowed:
+            return windows.tokenise(batch, tokenizer, max_length)
         texts = [batch[column] for column in task.text_columns]
         encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=True)
         return {name: encoded[name] for name in ("input_ids", "token_type_ids")}
@@ -209,16 +308,18 @@ def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBas
     tokens = rows.map(
         tokenise,
         batched=True,
-        remove_columns=rows.column_names,
+        remove_columns=[name for name in rows.column_names if task.windowed or name not in ("row_id", "label")],
         new_fingerprint=datasets.fingerprint.Hasher.hash(key),
         desc="tokenising",
     )
     return Examples(
-        row_ids=np.asarray(rows["row_id"][:], np.int64),
+        row_ids=np.asarray(tokens["row_id"][:], np.int64),
         input_ids=_ragged(tokens, "input_ids"),
         token_type_ids=_ragged(tokens, "token_type_ids"),
-        labels=np.asarray(rows[task.label_column][:], np.int32),
+        labels=np.asarray(tokens["label"][:], np.int32 if task.label_names else np.float32),
         pad_id=tokenizer.pad_token_id,
+        rationale=_ragged(tokens, "rationale") if task.windowed else None,
+        documents=np.asarray(tokens["document"][:], np.int64) if task.windowed else None,
     )
 
 

@@ -11,10 +11,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from models.length_reduction import INFERENCE_LAMBDA
-from tools.data import INPUTS_SPEC, Examples
+from tools.data import INPUTS_SPEC, Examples, has_evidence
 from tools.flops import adapler_flops, bert_flops, published_adapler_flops, published_bert_flops
 from tools.metrics import score
 from tools.tasks import Task
+from tools.windows import document_logits
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,11 @@ def report(task: Task, model, examples: Examples, predictions: Predictions) -> d
     """What evaluation tells: the metrics (where labels are known), FLOPs speedup and mean lengths.
 
     Returns:
-        {metric: value, "speedup": total BERT FLOPs / total FLOPs of this model, "mean_lengths": [L+1]}.
+        {metric: value, "speedup": total BERT FLOPs / total FLOPs of this model, "mean_lengths": [L+1]}. Tasks of
+        windows have the metrics of windows with evidence, and as document_<metric> those of documents, whose logits
+        are the means over all of their windows that are in `examples`.
     """
-    scores = score(task.metrics, examples.labels, predictions.logits) if examples.labelled else {}
+    scores = _scores(task, examples, predictions.logits) if examples.labelled else {}
     plain = bert_flops(model.config, examples.lengths)
     reduced = adapler_flops(model.config, predictions.lengths) if model.is_adapler else plain
     return {
@@ -97,6 +100,16 @@ def report(task: Task, model, examples: Examples, predictions: Predictions) -> d
         "mean_lengths": predictions.lengths.mean(axis=0).round(4).tolist(),
         "examples": len(examples),
     }
+
+
+def _scores(task: Task, examples: Examples, logits: np.ndarray) -> dict[str, float]:
+    if not task.windowed:
+        return score(task.metrics, examples.labels, logits)
+    told = has_evidence(examples)
+    by_document, first = document_logits(logits, examples.documents)
+    whole = score(task.metrics, examples.labels[first], by_document)
+    windows = score(task.metrics, examples.labels[told], logits[told])
+    return windows | {f"document_{name}": value for name, value in whole.items()}
 
 
 def published_speedup(model, predictions: Predictions) -> float:

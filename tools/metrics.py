@@ -1,20 +1,60 @@
-"""Scores by their standard definitions, through scikit-learn."""
+"""Scores by their standard definitions, through scikit-learn and SciPy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+UNRELATED = 0
+"""FNC-1's label of a body that has nothing to do with its headline; the others are stances."""
+
+
+def fnc_score(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """The Fake News Challenge's score: a quarter for related or unrelated, three quarters more for the right stance.
+
+    An unrelated pair is worth 0.25 in all, a related one 1.
+    """
+    related, said_related = labels != UNRELATED, predictions != UNRELATED
+    exact = related & (labels == predictions)
+    return float(0.25 * (related == said_related).sum() + 0.75 * exact.sum())
+
+
+def fnc_relative(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """FNC-1 score over that of perfect answers."""
+    return fnc_score(labels, predictions) / fnc_score(labels, labels)
+
+
+def related_accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Accuracy of related against unrelated."""
+    return accuracy_score(labels != UNRELATED, predictions != UNRELATED)
+
 
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "accuracy": accuracy_score,
     "f1": f1_score,
+    "matthews": matthews_corrcoef,
+    "pearson": lambda labels, predictions: pearsonr(labels, predictions).statistic,
+    "spearman": lambda labels, predictions: spearmanr(labels, predictions).statistic,
+    "fnc_relative": fnc_relative,
+    "fnc_score": fnc_score,
+    "related_accuracy": related_accuracy,
 }
-"""name -> function of (labels, predictions)."""
+"""name -> function of (labels, predictions), each [N]."""
+
+
+def answers(logits: np.ndarray) -> np.ndarray:
+    """Predictions from logits [N, labels]: the best label, or the value itself where there is one output."""
+    return logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=-1)
 
 
 def score(names: Sequence[str], labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Metrics of one split: labels [N], logits [N, labels] -> {name: value}, in the order of `names`."""
-    predictions = logits.argmax(axis=-1)
-    return {name: float(METRICS[name](labels, predictions)) for name in names}
+    """Metrics of one split: labels [N], logits [N, labels] -> {name: value}, in the order of `names`.
+
+    A correlation with constant predictions is undefined and counts as 0.
+    """
+    predictions = answers(logits)
+    values = {name: float(METRICS[name](labels, predictions)) for name in names}
+    return {name: 0.0 if np.isnan(value) else value for name, value in values.items()}

@@ -86,6 +86,11 @@ class TaskPaths:
         """Logs of every AdapLeR run."""
         return sorted(self.logs.glob("*_lr_logs.json"))
 
+    @property
+    def glue_submission(self) -> Path:
+        """The GLUE server's files of all tasks of this backbone and seed."""
+        return self.root.parent / "glue_submission"
+
     def evaluation(self, model_path: Path) -> Path:
         return self.logs / f"evaluation_{_model_name(model_path)}.json"
 

@@ -19,11 +19,12 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tools import paths
-from tools.data import DataOptions
+from tools.data import DataOptions, make_custom_task
 from tools.errors import UserError
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.settings import make_parser
+from tools.tasks import CUSTOM, Task, get_task
 
 BAD_INPUT = 2
 
@@ -58,6 +59,13 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
         record["end"] = _now()
         if where.logs.is_dir():
             write_json(where.logs / f"{stage}_run.json", record)
+
+
+def task_of(settings: argparse.Namespace) -> Task:
+    """The task that --TASK names, or that a user's own files make."""
+    if settings.task == CUSTOM:
+        return make_custom_task(settings.data_dir, settings.text_columns, settings.label_column)
+    return get_task(settings.task)
 
 
 def data_options(settings: argparse.Namespace) -> DataOptions:
@@ -99,9 +107,10 @@ def use_devices(settings: argparse.Namespace) -> None:
 def _resolve(settings: argparse.Namespace) -> TaskPaths:
     """Fills in the settings that depend on others."""
     from tools.checkpoints import resolve_backbone
-    from tools.tasks import get_task
 
-    settings.backbone = resolve_backbone(get_task(settings.task), settings.backbone)
+    if settings.task != CUSTOM:
+        get_task(settings.task)
+    settings.backbone = resolve_backbone(settings.task, settings.backbone)
     settings.backbone_name = settings.backbone_name or paths.backbone_name(settings.backbone)
     if getattr(settings, "split", None) == "val":
         settings.split = "validation"

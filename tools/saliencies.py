@@ -24,14 +24,15 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
     Args:
         model: a sequence classifier of transformers.
         inputs: int32 [batch, length] each.
-        labels: gold labels, int [batch].
+        labels: gold labels, int [batch]; a regression's only output is its gold logit whatever the label.
 
     Returns:
         float32 [batch, length], zero at padding.
     """
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=False, output_hidden_states=True)
-        gold = tf.gather(outputs.logits, labels, batch_dims=1)
+        regression = outputs.logits.shape[-1] == 1
+        gold = outputs.logits[:, 0] if regression else tf.gather(outputs.logits, labels, batch_dims=1)
     embedded = outputs.hidden_states[0]
     gradient = tape.gradient(gold, embedded)
     saliency = tf.norm(tf.cast(gradient * embedded, tf.float32), axis=-1)
@@ -47,7 +48,7 @@ def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, 
     done = 0
     with tqdm(total=len(examples), desc="saliencies", unit="example") as bar:
         for inputs, targets in batches:
-            rows = compute(inputs, targets["labels"]).numpy()
+            rows = compute(inputs, tf.cast(targets["labels"], tf.int32)).numpy()
             matrix[order[done : done + len(rows)], : rows.shape[1]] = rows
             done += len(rows)
             bar.update(len(rows))

@@ -14,7 +14,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.tasks import TABLE
+from tools.tasks import CUSTOM, TABLE
 
 
 def positive(text: str) -> int:
@@ -26,7 +26,7 @@ def positive(text: str) -> int:
 
 
 FLAGS: dict[str, dict] = {
-    "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}", "required": True},
+    "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}, {CUSTOM}", "required": True},
     "DATA_SEED": {
         "type": int,
         "default": 22,
@@ -38,6 +38,8 @@ FLAGS: dict[str, dict] = {
         "type": Path,
         "help": "folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)",
     },
+    "TEXT_COLUMNS": {"nargs": "+", "default": ["text"], "help": "text columns of a custom task, one or two"},
+    "LABEL_COLUMN": {"default": "label", "help": "label column of a custom task"},
     "MAX_LENGTH": {"type": positive, "default": 128, "help": "tokens an example is truncated to"},
     "BATCH_SIZE": {"type": positive, "default": 32, "help": "examples per optimiser step"},
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
@@ -89,6 +91,7 @@ FLAGS: dict[str, dict] = {
         "action": "store_true",
         "help": "also print the speedup as the published code counted it (BERT-base only; too high)",
     },
+    "SUBMISSION": {"action": "store_true", "help": "also write the GLUE server's file, and its zip once all are there"},
     "CHECK_LR_MODE": {
         "action": "store_true",
         "help": "compare lr_mode with the batched evaluation on validation",
@@ -98,7 +101,18 @@ FLAGS: dict[str, dict] = {
     "MULTI_GPU": {"action": "store_true", "help": "spread each batch over all visible devices"},
 }
 
-_COMMON = ["TASK", "DATA_SEED", "BACKBONE", "BACKBONE_NAME", "DATA_DIR", "MAX_LENGTH", "GPU", "MULTI_GPU"]
+_COMMON = [
+    "TASK",
+    "DATA_SEED",
+    "BACKBONE",
+    "BACKBONE_NAME",
+    "DATA_DIR",
+    "TEXT_COLUMNS",
+    "LABEL_COLUMN",
+    "MAX_LENGTH",
+    "GPU",
+    "MULTI_GPU",
+]
 _TRAINING = [
     "BATCH_SIZE",
     "EVAL_BATCH_SIZE",
@@ -134,6 +148,7 @@ STAGES: dict[str, list[str]] = {
         *_SUBSETS,
         "MODEL_PATH",
         "LR_MODEL",
+        "SUBMISSION",
     ],
     "summarize": [*_COMMON, "MODEL_PATH", "SAVE"],
     "check": [],
@@ -153,7 +168,7 @@ def make_parser(stage: str, description: str) -> argparse.ArgumentParser:
 
 def _with_metavar(name: str) -> dict:
     options = dict(FLAGS[name])
-    if "action" not in options and "choices" not in options:
+    if "action" not in options:
         options["metavar"] = "N" if options.get("type") in (int, positive) else "X"
     return options
 
@@ -166,7 +181,7 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     """
     everything = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
     for name in FLAGS:
-        options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "choices", "metavar")}
+        options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "nargs", "metavar")}
         everything.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)
     everything.parse_args(arguments)
     known, taken = [], False

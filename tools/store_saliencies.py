@@ -14,13 +14,12 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import saliency_epochs
 from tools.paths import TaskPaths
-from tools.runtime import data_options, run_stage  # isort: split  (sets up TensorFlow)
+from tools.runtime import data_options, run_stage, task_of  # isort: split  (sets up TensorFlow)
 from tools.saliencies import saliency_matrix, store
-from tools.tasks import get_task
 
 
 def store_saliencies(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task, split = get_task(settings.task), settings.split or "train"
+    task, split = task_of(settings), settings.split or "train"
     epochs = saliency_epochs(task, where)
     tokenizer = load_tokenizer(settings.backbone)
     model = load_backbone(settings.backbone, task, settings.max_length)

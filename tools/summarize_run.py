@@ -19,15 +19,14 @@ from tools.errors import UserError
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.result_tables import run_table
-from tools.runtime import run_stage  # isort: split  (sets up TensorFlow)
+from tools.runtime import run_stage, task_of  # isort: split  (sets up TensorFlow)
 from tools.show_tokens import dropped_per_layer
-from tools.tasks import get_task
 
 STAGES = ("fine_tune", "store_saliencies", "train_adapler")
 
 
 def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task = get_task(settings.task)
+    task = task_of(settings)
     best = fine_tuning_log.best_epochs(task, fine_tuning_log.read(task, where))[0]
     records = {stage: _read(where.logs / f"{stage}_run.json") for stage in STAGES}
     summary = {

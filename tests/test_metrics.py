@@ -1,0 +1,37 @@
+"""Metrics against cases counted by hand."""
+
+import numpy as np
+import pytest
+
+from tools.metrics import METRICS, answers, fnc_relative, fnc_score, related_accuracy, score
+
+#                     right  wrong  related  stance  wrong
+FNC_LABELS = np.array([0, 0, 1, 2, 3])
+FNC_ANSWERS = np.array([0, 2, 1, 3, 0])
+
+
+def test_fnc_by_hand():
+    # 0.25 for the unrelated one, 0 for the false alarm, 1 for the right stance, 0.25 for merely related, 0
+    assert fnc_score(FNC_LABELS, FNC_ANSWERS) == 1.5
+    assert fnc_relative(FNC_LABELS, FNC_ANSWERS) == 1.5 / 3.5
+    assert related_accuracy(FNC_LABELS, FNC_ANSWERS) == 3 / 5
+
+
+def test_binary_metrics_by_hand():
+    labels, predictions = np.array([1, 1, 1, 0, 0]), np.array([1, 1, 0, 1, 0])
+    assert METRICS["accuracy"](labels, predictions) == 3 / 5
+    assert METRICS["f1"](labels, predictions) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert METRICS["matthews"](labels, predictions) == pytest.approx((2 * 1 - 1 * 1) / np.sqrt(3 * 3 * 2 * 2))
+
+
+def test_correlations():
+    labels, logits = np.array([0.0, 1, 2, 5]), np.array([[0.1], [0.2], [0.4], [9.0]])
+    assert score(["spearman", "pearson"], labels, logits)["spearman"] == pytest.approx(1)
+    expected = np.corrcoef(labels, logits[:, 0])[0, 1]
+    assert score(["pearson"], labels, logits)["pearson"] == pytest.approx(expected)
+    assert score(["spearman", "pearson"], labels, np.ones((4, 1))) == {"spearman": 0, "pearson": 0}
+
+
+def test_answers():
+    assert answers(np.array([[0.1, 2.0], [3.0, 1.0]])).tolist() == [1, 0]
+    assert answers(np.array([[0.1], [3.0]])).tolist() == [0.1, 3.0]

@@ -1,0 +1,55 @@
+"""Makes a BERT with more positions than it was trained with, by tiling its position embeddings.
+
+The new backbone stands in OUTPUT as a save_pretrained directory, to be fine-tuned with a longer MAX_LENGTH, as the
+paper's BERT with 1,024 positions was.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from transformers import TFBertModel
+
+from tools.checkpoints import load_tokenizer, save_directory
+from tools.errors import UserError
+
+
+def extend(backbone: str, positions: int, output: Path) -> None:
+    """Writes the longer backbone.
+
+    Raises:
+        UserError: it cannot be loaded, or has that many positions already.
+    """
+    tokenizer = load_tokenizer(backbone)
+    model = TFBertModel.from_pretrained(backbone)
+    table = model.bert.embeddings.position_embeddings.numpy()
+    if positions <= len(table):
+        raise UserError(f"--POSITIONS {positions}: '{backbone}' has {len(table)} already")
+    model.config.max_position_embeddings = positions
+    longer = TFBertModel(model.config)
+    longer.build_in_name_scope()
+    for new, old in zip(longer.weights, model.weights, strict=True):
+        is_position = "position_embeddings" in new.name
+        new.assign(np.resize(table, (positions, table.shape[1])) if is_position else old)
+    tokenizer.model_max_length = positions
+    save_directory(longer, tokenizer, output)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--BACKBONE", required=True, help="hub id or local directory")
+    parser.add_argument("--POSITIONS", type=int, default=1024, help="how many positions it shall have")
+    parser.add_argument("--OUTPUT", type=Path, required=True, help="directory to write")
+    arguments = parser.parse_args()
+    try:
+        extend(arguments.BACKBONE, arguments.POSITIONS, arguments.OUTPUT)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(arguments.OUTPUT)
+
+
+if __name__ == "__main__":
+    main()
