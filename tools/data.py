@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from transformers import PreTrainedTokenizerBase
 
-from tools import demo_task, paths, windows
+from tools import demo_task, paths, readers, windows
 from tools.errors import UserError
 from tools.tasks import CUSTOM, Task, custom_task
 
@@ -92,7 +92,9 @@ def _read(task: Task, split: str, data_dir: Path | None) -> datasets.Dataset:
     if data_dir is None:
         return _read_hub(task, split)
     folder = _folder(task, data_dir)
-    return task.read(folder, split) if task.read else _read_file(find_split_file(folder, split, task.splits[split]))
+    if task.read:
+        return getattr(readers, task.read)(folder, split)
+    return _read_file(find_split_file(folder, split, task.splits[split]))
 
 
 def _folder(task: Task, data_dir: Path) -> Path:

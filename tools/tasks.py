@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-import datasets
 
 from tools.errors import UserError
-from tools.readers import read_fnc, read_movies
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Task:
             than `published_train`.
         convert: raw hub row -> row with text and label columns, where the hub's schema differs.
         generated: the project makes this data set itself (see `tools.demo_task`).
-        read: reader of local files that are not one table a split: (folder, split) -> rows.
+        read: function of `tools.readers` for local files that are not one table a split.
         windowed: long documents are cut into windows (see `tools.windows`); rows have `spans`.
     """
 
@@ -43,7 +39,7 @@ class Task:
     class_weights: tuple[float, ...] | None = None
     generated: bool = False
     label_column: str = "label"
-    read: Callable[[Path, str], datasets.Dataset] | None = None
+    read: str | None = None
     windowed: bool = False
 
     @property
@@ -199,7 +195,7 @@ ROWS = (
         published_train=49_972,
         class_weights=(1.0, 3.0, 3.0, 3.0),
         label_column="Stance",
-        read=read_fnc,
+        read="read_fnc",
     ),
     # https://www.eraserbenchmark.com: movies.tar.gz
     Task(
@@ -209,7 +205,7 @@ ROWS = (
         ("accuracy",),
         splits=ALL_SPLITS,
         label_column="classification",
-        read=read_movies,
+        read="read_movies",
         windowed=True,
     ),
 )

@@ -1,0 +1,45 @@
+"""All stages of every task: on a few hundred real examples where the data lies beside, on tiny files otherwise."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.test_pipeline import run, write_backbone
+from tests.test_tasks import ORDINARY, SHARED, write
+from tools.paths import TaskPaths
+from tools.tasks import TABLE
+
+BACKBONE = Path(os.environ.get("ADAPLER_TEST_BACKBONE", Path.home() / ".cache/adapler/minilm"))
+REAL = ("sst2", "mrpc", "imdb", "hatexplain", "ag_news", "scitail", "fnc", "movie_rationales")
+
+pytestmark = pytest.mark.slow
+
+
+def run_all_stages(task: str, backbone: Path, data: Path, flags: str) -> TaskPaths:
+    command = f"run_files/run_task.sh {task} 3 --BACKBONE {backbone} --DATA_DIR {data} --EPOCHS 1 {flags}"
+    result = run(command)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "FLOPs speedup" in result.stdout
+    where = TaskPaths(backbone.name, 3, task)
+    (log,) = json.loads(where.fine_tuning_log.read_text())
+    assert set(TABLE[task].metrics) <= set(log["validation"])
+    return where
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real data sets are not beside the project")
+@pytest.mark.skipif(not BACKBONE.is_dir(), reason=f"no real backbone at {BACKBONE}; set ADAPLER_TEST_BACKBONE")
+@pytest.mark.parametrize("task", REAL)
+def test_real_data(task):
+    where = run_all_stages(task, BACKBONE, SHARED, "--MAX_LENGTH 64 --MAX_TRAIN_EXAMPLES 200 --MAX_EVAL_EXAMPLES 100")
+    evaluations = [json.loads(file.read_text()) for file in where.logs.glob("evaluation_run*.json")]
+    agreement = evaluations[0]["validation"]["lr_mode"]
+    assert agreement["examples"] == agreement["same_lengths"]
+
+
+@pytest.mark.parametrize("task", sorted({*ORDINARY} - {*REAL, "ax"}))
+def test_tiny_files(task, tmp_path):
+    backbone = write_backbone(tmp_path / f"tiny_{task}")
+    write(TABLE[task], tmp_path / "data", rows=60)
+    run_all_stages(task, backbone, tmp_path / "data", "--MAX_LENGTH 16")
