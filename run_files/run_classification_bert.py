@@ -15,7 +15,7 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
-from tools.runtime import data_options, distribution, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
+from tools.runtime import data_options, distribution, eval_batch_size, run_stage, task_of
 from tools.training import fit, step_counts
 
 

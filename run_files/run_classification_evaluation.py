@@ -15,7 +15,7 @@ from tools.data import load_examples
 from tools.evaluation import lr_mode_agreement, predict, published_speedup, report
 from tools.files import write_json
 from tools.paths import TaskPaths
-from tools.runtime import data_options, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
+from tools.runtime import data_options, eval_batch_size, run_stage, task_of
 
 
 def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:

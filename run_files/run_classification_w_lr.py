@@ -19,7 +19,7 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.errors import UserError
 from tools.paths import TaskPaths
-from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
+from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage, task_of
 from tools.training import fit, step_counts
 
 
@@ -37,7 +37,8 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
     keeper = KeepFastest(task, dev, eval_batch_size(settings), tokenizer, files, log)
     fit(model, settings, train, [SlopeSchedule(), keeper])
     if keeper.chosen_epoch is None:
-        print(f"no epoch scored above {best:.4f} - 0.01 on validation: only the last epoch is kept")
+        earlier = f" ({files[0]} is an earlier run's)" if files[0].exists() else ""
+        print(f"no epoch scored above {best:.4f} - 0.01 on validation: only the last epoch is kept{earlier}")
     print(files[1] if keeper.chosen_epoch is None else files[0])
 
 

@@ -16,7 +16,7 @@ from tools.evaluation import predict
 from tools.glue_submission import write_predictions, write_server_file, zip_if_complete
 from tools.metrics import answers
 from tools.paths import TaskPaths
-from tools.runtime import data_options, eval_batch_size, run_stage, task_of  # isort: split  (sets up TensorFlow)
+from tools.runtime import data_options, eval_batch_size, run_stage, task_of
 
 
 def predict_glue(settings: argparse.Namespace, where: TaskPaths) -> None:

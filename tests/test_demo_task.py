@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from tools import demo_task
 
-FINGERPRINT = "d41617190b53d74a162c8d10ff15fbf1cb728629f9639531fb233e41cd7064bb"
+FINGERPRINT = "97187e2cc6840b2b969ffdb27b9cc64eb314888db6e8631669d673759c000d5a"
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from transformers import BertConfig, BertTokenizerFast, TFBertModel
 
 from tools.files import replacing, replacing_directory
 
-SIZES = {"train": 8000, "validation": 500, "test": 500}
+SIZES = {"train": 10000, "validation": 500, "test": 500}
 LABELS = ("negative", "positive")
 
 ASPECTS = ("food", "staff", "room", "price", "view", "music")
@@ -73,7 +73,6 @@ BACKBONE = {
     "intermediate_size": 192,
     "max_position_embeddings": 96,
     "initializer_range": 0.05,
-    "hidden_act": "relu",
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }

@@ -12,9 +12,6 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import tensorflow as tf
 import tf_keras as keras
 

@@ -14,7 +14,7 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import saliency_epochs
 from tools.paths import TaskPaths
-from tools.runtime import data_options, run_stage, task_of  # isort: split  (sets up TensorFlow)
+from tools.runtime import data_options, run_stage, task_of
 from tools.saliencies import saliency_matrix, store
 
 

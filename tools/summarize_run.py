@@ -19,7 +19,7 @@ from tools.errors import UserError
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.result_tables import run_table
-from tools.runtime import run_stage, task_of  # isort: split  (sets up TensorFlow)
+from tools.runtime import run_stage, task_of
 from tools.show_tokens import dropped_per_layer
 
 STAGES = ("fine_tune", "store_saliencies", "train_adapler")
@@ -43,13 +43,22 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "adapler": _read(where.evaluation(settings.model_path)),
     }
     if settings.save:
-        write_json(settings.save, summary)
+        write_json(settings.save, portable(summary))
     print(run_table(summary))
     tokenizer = load_tokenizer(settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)
     row = load_rows(task, "validation", DataOptions(settings.data_dir, max_eval_examples=1))[0]
     print("\nOne validation example; layer by layer, the tokens that are left:")
     print(dropped_per_layer(model, tokenizer, [row[column] for column in task.text_columns], settings.max_length))
+
+
+def portable(value):
+    """The value with absolute paths cut to their last part, which alone means something on another machine."""
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
 
 
 def _read(file: Path) -> dict:
