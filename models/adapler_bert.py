@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import tensorflow as tf
 from transformers import PretrainedConfig, TFBertForSequenceClassification
@@ -110,12 +111,13 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         """As TFBertForSequenceClassification, with two arguments more.
 
         Args:
-            lr_mode: drop tokens for good instead of masking them; inference only.
+            lr_mode: drop tokens for good instead of masking them; inference only. Batches may be padded: each
+                example has the outputs that it has alone. Called eagerly it runs as one compiled graph, unless
+                hidden states, attentions, or other positions or embeddings are asked for.
             eta_scale: factor on every threshold, more than 1 drops more (default: the config's, or 1).
 
         Raises:
-            ValueError: lr_mode before `to_AdapLeR()`, while training, or for several examples; an attention mask
-                that hides [CLS].
+            ValueError: lr_mode before `to_AdapLeR()` or while training; an attention mask that hides [CLS].
         """
         if not self.is_adapler:
             if lr_mode or eta_scale is not None:
@@ -137,39 +139,65 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             eta_scale = getattr(self.config, "eta_scale", 1.0)
         if head_mask is not None:
             raise ValueError("head_mask is not supported by TensorFlow BERT")
-        embedded = self.bert.embeddings(
-            input_ids=input_ids,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
-            inputs_embeds=inputs_embeds,
-            training=training,
-        )
+        inputs = {
+            "input_ids": input_ids,
+            "inputs_embeds": inputs_embeds,
+            "position_ids": position_ids,
+            "token_type_ids": token_type_ids,
+        }
         if attention_mask is None:
-            attention_mask = tf.ones(tf.shape(embedded)[:2], tf.int32)
-        attention_mask = tf.convert_to_tensor(attention_mask)
+            attention_mask = tf.ones(tf.shape(input_ids if inputs_embeds is None else inputs_embeds)[:2], tf.int32)
+        attention_mask = tf.cast(attention_mask, tf.int32)
         _require_cls(attention_mask)
-        if lr_mode:
-            _require_one_example(embedded, training)
-            run = self.bert.encoder.reduce_hard(embedded, attention_mask, eta_scale, output_attentions)
-        else:
+        if not lr_mode:
+            embedded = self.bert.embeddings(**inputs, training=training)
             run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, output_attentions, training)
-        pooled = self.bert.pooler(hidden_states=run.hidden_states)
-        logits = self.classifier(inputs=self.dropout(inputs=pooled, training=training))
-        loss = None if labels is None else self.hf_compute_loss(labels=labels, logits=logits)
-        output = _as_output(run, logits, loss, output_attentions, output_hidden_states)
+            output = self._finish(run, training, output_attentions, output_hidden_states)
+        elif training:
+            raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
+        else:
+            output = self._run_lr_mode(inputs, attention_mask, eta_scale, output_attentions, output_hidden_states)
+        if labels is not None:
+            output.loss = self.hf_compute_loss(labels=labels, logits=output.logits)
         return output if return_dict else output.to_tuple()
 
+    def _run_lr_mode(self, inputs: dict, attention_mask, eta_scale, attentions: bool, hidden_states: bool):
+        """lr_mode in one graph where it can: op by op, Python would take longer than the dropped tokens save."""
+        unusual = attentions or hidden_states or inputs["input_ids"] is None or inputs["position_ids"] is not None
+        if unusual or not tf.executing_eagerly():
+            embedded = self.bert.embeddings(**inputs)
+            run = self.bert.encoder.reduce_hard(embedded, attention_mask, eta_scale, attentions)
+            return self._finish(run, False, attentions, hidden_states)
+        input_ids, token_type_ids = tf.cast(inputs["input_ids"], tf.int32), inputs["token_type_ids"]
+        token_type_ids = tf.zeros_like(input_ids) if token_type_ids is None else tf.cast(token_type_ids, tf.int32)
+        eta_scale = tf.cast(eta_scale, tf.float32)
+        return AdapLeROutput(**self._compiled_lr_mode(input_ids, token_type_ids, attention_mask, eta_scale))
 
-def _as_output(run: Reduction, logits, loss, output_attentions: bool, output_hidden_states: bool) -> AdapLeROutput:
-    return AdapLeROutput(
-        loss=loss,
-        logits=logits,
-        hidden_states=tuple(run.all_hidden_states) if output_hidden_states else None,
-        attentions=tuple(run.attentions) if output_attentions else None,
-        explanations=tuple(run.explanations),
-        lengths=tuple(run.lengths),
-        kept_positions=None if run.kept_positions is None else tuple(run.kept_positions),
-    )
+    @cached_property
+    def _compiled_lr_mode(self):
+        """lr_mode as one graph for every batch size and length."""
+        tokens = tf.TensorSpec([None, None], tf.int32)
+
+        @tf.function(input_signature=[tokens, tokens, tokens, tf.TensorSpec([], tf.float32)])
+        def run(input_ids, token_type_ids, attention_mask, eta_scale):
+            embedded = self.bert.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
+            return dict(
+                self._finish(self.bert.encoder.reduce_hard(embedded, attention_mask, eta_scale), training=False)
+            )
+
+        return run
+
+    def _finish(self, run: Reduction, training: bool, attentions: bool = False, hidden_states: bool = False):
+        """Pooler and classifier on [CLS], and everything that the run left behind."""
+        pooled = self.bert.pooler(hidden_states=run.hidden_states)
+        return AdapLeROutput(
+            logits=self.classifier(inputs=self.dropout(inputs=pooled, training=training)),
+            hidden_states=tuple(run.all_hidden_states) if hidden_states else None,
+            attentions=tuple(run.attentions) if attentions else None,
+            explanations=tuple(run.explanations),
+            lengths=tuple(run.lengths),
+            kept_positions=None if run.kept_positions is None else tuple(run.kept_positions),
+        )
 
 
 def _require_cls(attention_mask: tf.Tensor) -> None:
@@ -179,10 +207,3 @@ def _require_cls(attention_mask: tf.Tensor) -> None:
         tf.debugging.assert_positive(attention_mask[:, 0], message=message)
     elif not tf.reduce_all(attention_mask[:, 0] > 0):
         raise ValueError(message)
-
-
-def _require_one_example(embedded: tf.Tensor, training: bool) -> None:
-    if training:
-        raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
-    if embedded.shape[0] != 1:
-        raise ValueError(f"lr_mode takes one example at a time, got a batch of {embedded.shape[0]}")

@@ -20,6 +20,8 @@ from models.length_reduction import (
     threshold,
     weigh_cls,
 )
+from models.packed_layer import run_packed
+from models.packing import Packing
 
 ETA_INIT = 0.25
 ETA_MIN, ETA_MAX = 0.01, 1.0
@@ -43,7 +45,8 @@ class Between(keras.constraints.Constraint):
 class Reduction:
     """What an encoder run leaves behind; lists have one entry a layer.
 
-    Soft: tensors over all n positions. Hard: over the tokens that entered the layer, as ragged [B, None].
+    Soft: tensors over all n positions. Hard: ragged [B, None, ...] over the tokens the layer ran on (explanations:
+    that entered it), and `hidden_states` is [CLS]'s alone, [B, 1, H].
     """
 
     hidden_states: tf.Tensor
@@ -146,29 +149,32 @@ class TFAdapLeREncoder(TFBertEncoder):
         eta_scale: tf.Tensor | float = 1.0,
         output_attentions: bool = False,
     ) -> Reduction:
-        """Runs each layer on the surviving tokens only, for one example.
+        """Runs each layer on the surviving tokens only; no work is spent on padding, nor on tokens once removed.
 
         Args:
-            hidden_states: output of the embeddings, [1, n, H].
-            attention_mask: 0/1, [1, n]; masked positions leave before the first layer.
+            hidden_states: output of the embeddings, [B, n, H].
+            attention_mask: 0/1, [B, n]; masked positions leave before the first layer.
             eta_scale: factor on every eta.
         """
         eta = self.thresholds(eta_scale)
-        positions = tf.where(attention_mask[0] > 0)[:, 0]
-        run = Reduction(tf.gather(hidden_states, positions, axis=1), kept_positions=[])
-        run.all_hidden_states.append(run.hidden_states)
+        packing = Packing.of(attention_mask)
+        run = Reduction(tf.gather_nd(hidden_states, packing.coordinates()), kept_positions=[])
+        run.all_hidden_states.append(packing.ragged(run.hidden_states))
         for index, layer in enumerate(self.layer):
-            scores = self.contribution_predictors[index](run.hidden_states)
-            removable = removable_tokens(tf.ones_like(scores))
+            scores = packing.pad(self.contribution_predictors[index](run.hidden_states))
+            removable = removable_tokens(packing.mask)
             shares = contributions(scores, removable)
             delta = threshold(eta[index], effective_length(removable))
-            keep = hard_keep(weigh_cls(shares, self.cls_weight(index)), delta)[0]
-            positions = tf.boolean_mask(positions, keep)
-            run.hidden_states = tf.boolean_mask(run.hidden_states, keep, axis=1)
-            self._run_layer(run, layer, None, output_attentions, training=False)
-            run.explanations.append(_one_ragged_row(shares[0]))
-            run.lengths.append(tf.cast(tf.size(positions), tf.float32)[tf.newaxis])
-            run.kept_positions.append(_one_ragged_row(tf.cast(positions, tf.int32)))
+            keep = hard_keep(weigh_cls(shares, self.cls_weight(index)), delta)
+            run.explanations.append(packing.ragged(tf.boolean_mask(shares, packing.mask)))
+            kept, packing = packing.keep(keep)
+            run.hidden_states, probabilities = run_packed(layer, tf.gather(run.hidden_states, kept), packing)
+            run.all_hidden_states.append(packing.ragged(run.hidden_states))
+            run.lengths.append(tf.cast(packing.lengths, tf.float32))
+            run.kept_positions.append(packing.ragged(packing.positions))
+            if output_attentions:
+                run.attentions.append(probabilities)
+        run.hidden_states = tf.gather(run.hidden_states, packing.starts)[:, tf.newaxis]
         return run
 
     @staticmethod
@@ -189,8 +195,3 @@ class TFAdapLeREncoder(TFBertEncoder):
         run.hidden_states = outputs[0]
         run.all_hidden_states.append(outputs[0])
         run.attentions.extend(outputs[1:])
-
-
-def _one_ragged_row(values: tf.Tensor) -> tf.RaggedTensor:
-    """[k] -> ragged [1, None]."""
-    return tf.RaggedTensor.from_row_lengths(values, [tf.size(values)])

@@ -23,13 +23,13 @@ def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
     tokenizer = load_tokenizer(settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
     splits = [settings.split] if settings.split else task.evaluation_splits
-    results = {}
+    batch_size, results = eval_batch_size(settings), {}
     for split in splits:
         examples = load_examples(task, split, tokenizer, settings.max_length, options, every_window=True)
-        predictions = predict(model, examples, eval_batch_size(settings), desc=split)
+        predictions = predict(model, examples, batch_size, desc=split)
         results[split] = report(task, model, examples, predictions)
         if settings.check_lr_mode and model.is_adapler and split == "validation":
-            results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions)
+            results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions, batch_size)
         if settings.as_published_flops and model.is_adapler:
             results[split]["published_speedup"] = published_speedup(model, predictions)
         for name, value in results[split].items():

@@ -21,28 +21,25 @@ def test_neutral_thresholds_give_bert(eta):
     assert_close(model(tiny.inputs([7]), lr_mode=True).logits, bert(tiny.inputs([7])).logits, 1e-5)
 
 
-def hard(model):
-    spec = {name: tf.TensorSpec([1, None], tf.int32) for name in tiny.inputs([1])}
-
-    @tf.function(input_signature=[spec])
-    def run(inputs):
-        outputs = model(inputs, lr_mode=True)
-        return outputs.logits, tf.stack(outputs.lengths, axis=1)
-
-    return run
-
-
 def assert_soft_is_hard(model, batch) -> np.ndarray:
-    """Compares the batch with each of its examples alone, padded as it is and trimmed; gives the lengths."""
-    soft, run = model(batch), hard(model)
+    """Compares soft and hard removal of the batch, and each example's alone; gives the lengths."""
+    soft, hard = model(batch), model(batch, lr_mode=True)
     lengths = np.stack(soft.lengths, axis=1)
-    trimmed_to = batch["attention_mask"].shape[1] - batch["attention_mask"][:, ::-1].argmax(axis=1)
-    for row, width in enumerate(trimmed_to):
-        for cut in (width, None):
-            logits, alone = run({name: tf.constant(v[[row], :cut]) for name, v in batch.items()})
-            assert_close(logits[0], soft.logits[row], 1e-4, f"row {row}")
-            assert np.array_equal(alone[0], lengths[row]), f"row {row}"
+    assert_close(hard.logits, soft.logits, 1e-4)
+    assert np.array_equal(np.stack(hard.lengths, axis=1), lengths)
+    for row in range(len(lengths)):
+        alone = model({name: values[[row], : trimmed(batch)[row]] for name, values in batch.items()}, lr_mode=True)
+        assert_close(alone.logits[0], hard.logits[row], 1e-4, f"row {row}")
+        for own, shared in zip(alone.kept_positions, hard.kept_positions, strict=True):
+            assert np.array_equal(own[0], shared[row]), f"row {row}"
+        for own, shared in zip(alone.explanations, hard.explanations, strict=True):
+            assert_close(own[0], shared[row], 1e-4, f"row {row}")
     return lengths
+
+
+def trimmed(batch) -> np.ndarray:
+    """Length of each example without the padding at its end."""
+    return batch["attention_mask"].shape[1] - batch["attention_mask"][:, ::-1].argmax(axis=1)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -93,3 +90,37 @@ def test_gradients_are_finite_at_the_extremes():
                 loss = tf.reduce_sum(outputs.logits) + tf.add_n([tf.reduce_sum(n) for n in outputs.lengths])
             gradients = tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
             assert all(np.isfinite(tf.convert_to_tensor(g)).all() for g in gradients), (eta, slope)
+
+
+def test_one_graph_serves_every_shape():
+    model = tiny.make_model()
+    for lengths in ([7], [7, 5, 2], [1], [3, 3], [15] * 4):
+        model(tiny.inputs(lengths), lr_mode=True)
+    assert model._compiled_lr_mode.experimental_get_tracing_count() == 1
+
+
+def test_lr_mode_inside_a_graph_and_op_by_op():
+    model, batch = tiny.make_model(), tiny.inputs()
+    expected = model(batch, lr_mode=True).logits
+    inside = tf.function(lambda inputs: model(inputs, lr_mode=True).logits)
+    assert_close(inside({name: tf.constant(values) for name, values in batch.items()}), expected, 1e-6)
+    op_by_op = model(batch, lr_mode=True, output_attentions=True, output_hidden_states=True)
+    assert_close(op_by_op.logits, expected, 1e-6)
+    widths = [int(length.numpy().max()) for length in op_by_op.lengths]
+    assert [attention.shape for attention in op_by_op.attentions] == [(3, 3, width, width) for width in widths]
+    assert op_by_op.hidden_states[-1].row_lengths().numpy().tolist() == op_by_op.lengths[-1].numpy().tolist()
+
+
+def test_an_empty_batch():
+    outputs = tiny.make_model()({name: values[:0] for name, values in tiny.inputs().items()}, lr_mode=True)
+    assert outputs.logits.shape == (0, 3)
+
+
+def test_kept_positions_are_positions_of_the_input():
+    outputs = tiny.make_model()(tiny.inputs((7, 5, 2)), lr_mode=True)
+    entering = [list(range(7)), list(range(5)), [0, 1]]
+    for kept in outputs.kept_positions:
+        left = kept.to_list()
+        assert all(row[0] == 0 and set(row) <= set(before) for row, before in zip(left, entering, strict=True))
+        entering = left
+    assert sum(map(len, entering)) < 14

@@ -124,23 +124,18 @@ def published_speedup(model, predictions: Predictions) -> float:
     return float(plain / published_adapler_flops(layers, labels).sum())
 
 
-def lr_mode_agreement(model, examples: Examples, predictions: Predictions) -> dict:
-    """Compares lr_mode, one example at a time, with the batched soft removal.
+def lr_mode_agreement(model, examples: Examples, predictions: Predictions, batch_size: int) -> dict:
+    """Compares lr_mode with the soft removal.
 
     Returns:
         how many examples have the same label and the same length in every layer, and the largest difference of
         a logit.
     """
-
-    @tf.function(input_signature=[INPUTS_SPEC])
-    def run(inputs):
-        outputs = model({name: tf.ensure_shape(tensor, [1, None]) for name, tensor in inputs.items()}, lr_mode=True)
-        return outputs.logits, tf.stack(outputs.lengths, axis=1)
-
-    progress = tqdm(
-        examples.batches(1), total=len(examples), desc="lr_mode", unit="example", leave=False, mininterval=1
-    )
-    logits, lengths = (np.concatenate(column) for column in zip(*(run(inputs) for inputs, _ in progress), strict=True))
+    parts = []
+    for inputs, _ in tqdm(examples.batches(batch_size), desc="lr_mode", unit="batch", leave=False):
+        outputs = model(inputs, lr_mode=True)
+        parts.append((outputs.logits.numpy(), np.stack(outputs.lengths, axis=1)))
+    logits, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
     return {
         "examples": len(examples),
         "same_label": int((logits.argmax(axis=1) == predictions.logits.argmax(axis=1)).sum()),
