@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from models import TFAdapLeRForSequenceClassification
 from tools import demo_task, paths
 from tools.errors import UserError
-from tools.files import replacing, replacing_directory
+from tools.files import replacing, replacing_directory, write_json
 from tools.tasks import TABLE, Task
 
 transformers_logging.set_verbosity_error()
@@ -92,6 +93,46 @@ def load_model(model_path: Path, backbone: str, task: Task, max_length: int, con
         model.to_AdapLeR()
     load_weights(model, model_path)
     return model
+
+
+def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenceClassification:
+    """A model from a directory that `save_pretrained` wrote, which alone knows everything about it.
+
+    Args:
+        model_path: the directory, or the .h5 weights beside which it stands.
+        converted: refuse a plain BERT.
+
+    Raises:
+        UserError: there is no such directory, or it cannot be loaded.
+    """
+    directory = model_directory(model_path)
+    try:
+        model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load the model in {directory}: {_first_line(error)}") from error
+    if converted and not model.is_adapler:
+        raise UserError(
+            f"{directory} holds a plain BERT; stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
+        )
+    return model
+
+
+def model_directory(model_path: Path) -> Path:
+    """The save_pretrained directory that --MODEL_PATH means.
+
+    Raises:
+        UserError: there is none.
+    """
+    directory = model_path.with_suffix("") if model_path.suffix == ".h5" else model_path
+    if not (directory / "config.json").exists():
+        raise UserError(f"--MODEL_PATH {model_path}: no directory {directory} with a config.json; stage 3 writes one")
+    return directory
+
+
+def set_eta_scale(directory: Path, eta_scale: float) -> None:
+    """Writes the factor on eta into a saved model's config."""
+    file = directory / "config.json"
+    write_json(file, json.loads(file.read_text(encoding="utf-8")) | {"eta_scale": eta_scale})
 
 
 def load_weights(model: keras.Model, path: Path) -> None:

@@ -21,7 +21,7 @@ INPUTS_SPEC = {
     name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "token_type_ids", "attention_mask")
 }
 """What a model is fed: [batch, length] each, padded to the longest example of the batch."""
-READERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+READERS = {".txt": "text", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 SPLIT_SEED = 1234
 """Seed of the dev cut and of MAX_*_EXAMPLES subsets: the same rows for every DATA_SEED."""
 
@@ -49,7 +49,7 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
     if data_dir is None:
         raise UserError("--TASK custom needs --DATA_DIR, the folder that holds train.*, validation.* and test.*")
     file = find_split_file(data_dir, "train", "train")
-    rows = _read_file(file)
+    rows = read_file(file)
     if label_column not in rows.column_names:
         raise UserError(f"{file} has no column '{label_column}'; it has {', '.join(rows.column_names)}: --LABEL_COLUMN")
     labels = sorted(set(rows[label_column][:]), key=lambda label: (str(type(label)), label))
@@ -94,7 +94,7 @@ def _read(task: Task, split: str, data_dir: Path | None) -> datasets.Dataset:
     folder = _folder(task, data_dir)
     if task.read:
         return getattr(readers, task.read)(folder, split)
-    return _read_file(find_split_file(folder, split, task.splits[split]))
+    return read_file(find_split_file(folder, split, task.splits[split]))
 
 
 def _folder(task: Task, data_dir: Path) -> Path:
@@ -114,7 +114,14 @@ def _read_hub(task: Task, split: str) -> datasets.Dataset:
         ) from error
 
 
-def _read_file(file: Path) -> datasets.Dataset:
+def read_file(file: Path) -> datasets.Dataset:
+    """All rows of a file of any known kind; of a .txt, its lines as column `text`.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if _reader(file) is None:
+        raise UserError(f"cannot read {file}: its ending is none of {', '.join(READERS)} (or these with .gz)")
     delimiter = {"delimiter": "\t"} if ".tsv" in file.suffixes else {}
     try:
         return datasets.load_dataset(_reader(file), data_files=str(file), split="train", **delimiter)

@@ -34,14 +34,23 @@ class Predictions:
     last_contributions: np.ndarray
 
 
-def predict(model, examples: Examples, batch_size: int, desc: str = "evaluating") -> Predictions:
-    """Runs a plain or converted model on all examples; removal is a step function, as in lr_mode."""
+def predict(
+    model, examples: Examples, batch_size: int, desc: str = "evaluating", eta_scale: float | None = None
+) -> Predictions:
+    """Runs a plain or converted model on all examples; removal is a step function, as in lr_mode.
+
+    Args:
+        eta_scale: factor on a converted model's thresholds (default: the config's).
+    """
+    if eta_scale is None:
+        eta_scale = getattr(model.config, "eta_scale", 1.0)
+    scale = tf.constant(eta_scale, tf.float32)
     order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
     batches = examples.take(order).batches(batch_size)
     run, parts = _forward(model, model.is_adapler), []
     with step_removal(model), tqdm(total=len(examples), desc=desc, unit="example", leave=False) as bar:
         for inputs, _ in batches:
-            parts.append([None if tensor is None else tensor.numpy() for tensor in run(inputs)])
+            parts.append([None if tensor is None else tensor.numpy() for tensor in run(inputs, scale)])
             bar.update(len(parts[-1][0]))
     back = np.argsort(order)
     logits, reduced, last = (
@@ -57,12 +66,14 @@ def predict(model, examples: Examples, batch_size: int, desc: str = "evaluating"
 def _forward(model, converted: bool):
     """The compiled pass of `predict`, kept from epoch to epoch."""
 
-    @tf.function(input_signature=[INPUTS_SPEC])
-    def run(inputs):
-        outputs = model(inputs, training=False)
+    @tf.function(input_signature=[INPUTS_SPEC, tf.TensorSpec([], tf.float32)])
+    def run(inputs, eta_scale):
         if not converted:
-            return outputs.logits, None, None
-        last = tf.reduce_sum(tf.cast(outputs.explanations[-1] > model.bert.encoder.eta[-1], tf.int32), axis=-1)
+            return model(inputs, training=False).logits, None, None
+        outputs = model(inputs, training=False, eta_scale=eta_scale)
+        last = tf.reduce_sum(
+            tf.cast(outputs.explanations[-1] > model.bert.encoder.thresholds(eta_scale)[-1], tf.int32), axis=-1
+        )
         return outputs.logits, tf.stack(outputs.lengths, axis=1), last
 
     return run

@@ -94,6 +94,10 @@ class TaskPaths:
     def evaluation(self, model_path: Path) -> Path:
         return self.logs / f"evaluation_{_model_name(model_path)}.json"
 
+    def eta_scales(self, model_path: Path) -> Path:
+        """Scores and speedups of a model for every factor on eta that was tried."""
+        return self.logs / f"eta_scale_{_model_name(model_path)}.json"
+
     def glue_prediction(self, model_path: Path, split: str) -> Path:
         return self.logs / f"glue_prediction_{_model_name(model_path)}_{split}.tsv"
 

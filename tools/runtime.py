@@ -10,7 +10,9 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import tensorflow as tf
 import tf_keras as keras
@@ -24,6 +26,7 @@ from tools.settings import make_parser
 from tools.tasks import CUSTOM, Task, get_task
 
 BAD_INPUT = 2
+PACKAGES = ("tensorflow", "tf-keras", "transformers", "datasets", "numpy", "scikit-learn")
 
 
 def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, TaskPaths], None]) -> None:
@@ -58,10 +61,19 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
             write_json(where.logs / f"{stage}_run.json", record)
 
 
+def run_program(program: str, description: str, work: Callable[[argparse.Namespace], None]) -> None:
+    """As `run_stage`, for a program that has no task, and so no folder to leave a record in."""
+    settings = make_parser(program, description).parse_args()
+    try:
+        work(settings)
+    except UserError as error:
+        sys.exit(_complain(error))
+
+
 def task_of(settings: argparse.Namespace) -> Task:
     """The task that --TASK names, or that a user's own files make."""
     if settings.task == CUSTOM:
-        return make_custom_task(settings.data_dir, settings.text_columns, settings.label_column)
+        return make_custom_task(settings.data_dir, settings.text_columns or ["text"], settings.label_column)
     return get_task(settings.task)
 
 
@@ -128,15 +140,35 @@ def _start_record(stage: str, settings: argparse.Namespace) -> dict:
         "stage": stage,
         "argv": sys.argv,
         "settings": as_json(settings),
-        "commit": _commit(),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("tensorflow", "tf-keras", "transformers", "datasets", "numpy", "scikit-learn")
-        },
-        "machine": f"{os.cpu_count()} x {platform.machine()}, Python {platform.python_version()}",
+        **provenance(),
         "devices": [device.name for device in tf.config.list_physical_devices()],
         "start": _now(),
     }
+
+
+def provenance() -> dict:
+    """What a number was measured with: commit, versions, machine."""
+    return {
+        "commit": _commit(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "machine": f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}",
+    }
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-cpu"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return "unknown"
+
+
+def _processor() -> str:
+    """The processor's name, or at least its kind."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def _commit() -> str | None:

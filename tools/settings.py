@@ -25,6 +25,14 @@ def positive(text: str) -> int:
     return value
 
 
+def shard(text: str) -> tuple[int, int]:
+    """I/N with 1 <= I <= N, for argparse."""
+    part, _, parts = text.partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 2/8")
+    return int(part), int(parts)
+
+
 FLAGS: dict[str, dict] = {
     "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}, {CUSTOM}", "required": True},
     "DATA_SEED": {
@@ -38,9 +46,9 @@ FLAGS: dict[str, dict] = {
         "type": Path,
         "help": "folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)",
     },
-    "TEXT_COLUMNS": {"nargs": "+", "default": ["text"], "help": "text columns of a custom task, one or two"},
+    "TEXT_COLUMNS": {"nargs": "+", "help": "text columns, one or two (default: text, or those of --MODEL_PATH)"},
     "LABEL_COLUMN": {"default": "label", "help": "label column of a custom task"},
-    "MAX_LENGTH": {"type": positive, "default": 128, "help": "tokens an example is truncated to"},
+    "MAX_LENGTH": {"type": positive, "default": 128, "help": "tokens an example is cut to"},
     "BATCH_SIZE": {"type": positive, "default": 32, "help": "examples per optimiser step"},
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
     "ACC_STEPS": {"type": positive, "default": 1, "help": "cut each batch into this many to save memory"},
@@ -96,7 +104,24 @@ FLAGS: dict[str, dict] = {
         "action": "store_true",
         "help": "compare lr_mode with the batched evaluation on validation",
     },
-    "SAVE": {"type": Path, "help": "also write the summary to this JSON file"},
+    "SAVE": {"type": Path, "help": "also write the results to this JSON file"},
+    "FULL": {"action": "store_true", "help": "the whole grid; takes an hour or more"},
+    "ETA_SCALE": {"type": float, "help": "factor on eta, more than 1 is faster (default: the model's own)"},
+    "LENGTHS": {"type": positive, "nargs": "+", "default": [2, 16, 64, 128, 512], "help": "tokens of an example"},
+    "SHARD": {"type": shard, "metavar": "I/N", "help": "only the I-th of N parts of the input (from 1)"},
+    "MAX_LOSS": {
+        "type": float,
+        "default": 0.01,
+        "help": "how far below the fine-tuned dev score a setting may stay (published rule: one point)",
+    },
+    "SCALES": {
+        "type": float,
+        "nargs": "+",
+        "default": [0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0],
+        "help": "factors on eta to try",
+    },
+    "INPUT": {"type": Path, "required": True, "help": "texts: .txt (one a line), .csv, .tsv, .jsonl or .parquet"},
+    "OUTPUT": {"type": Path, "required": True, "help": "where to write"},
     "GPU": {"help": "index of the GPU to use, or several separated by commas (default: all visible)"},
     "MULTI_GPU": {"action": "store_true", "help": "spread each batch over all visible devices"},
 }
@@ -150,25 +175,46 @@ STAGES: dict[str, list[str]] = {
         "LR_MODEL",
         "SUBMISSION",
     ],
+    "calibrate": [
+        *_COMMON,
+        "BATCH_SIZE",
+        "EVAL_BATCH_SIZE",
+        *_SUBSETS,
+        "MODEL_PATH",
+        "MAX_LOSS",
+        "SCALES",
+    ],
     "summarize": [*_COMMON, "MODEL_PATH", "SAVE"],
     "check": [],
 }
 """Stage -> the flags it takes; "check" takes none, so it only finds out whether all flags exist."""
 
+PROGRAMS: dict[str, list[str]] = {
+    "flops_calc": ["BACKBONE", "LENGTHS"],
+    "export_saved_model": ["MODEL_PATH", "OUTPUT"],
+    "benchmark_inference": ["MODEL_PATH?", "TASK?", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "FULL", "SAVE"],
+    "predict": ["MODEL_PATH", "INPUT", "OUTPUT", "TEXT_COLUMNS", "BATCH_SIZE", "ETA_SCALE", "SHARD"],
+}
+"""Program that has no folder of one task -> the flags it takes; with a question mark, optional ones."""
+
 
 def make_parser(stage: str, description: str) -> argparse.ArgumentParser:
     """The stage's parser; `--help` shows every flag with its default."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    for name in STAGES[stage]:
-        parser.add_argument(f"--{name}", dest=name.lower(), **_with_metavar(name))
+    for flag in (STAGES | PROGRAMS)[stage]:
+        name = flag.removesuffix("?")
+        options = _with_metavar(name) | ({"required": False} if flag.endswith("?") else {})
+        parser.add_argument(f"--{name}", dest=name.lower(), **options)
     return parser
 
 
 def _with_metavar(name: str) -> dict:
     options = dict(FLAGS[name])
-    if "action" not in options:
+    if options.get("default") is not None:
+        options["help"] += " (default: %(default)s)"
+    if "action" not in options and "metavar" not in options:
         options["metavar"] = "N" if options.get("type") in (int, positive) else "X"
     return options
 
@@ -180,7 +226,7 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
         SystemExit: an argument is no flag of any stage.
     """
     everything = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
-    for name in FLAGS:
+    for name in {flag for flags in STAGES.values() for flag in flags}:
         options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "nargs", "metavar")}
         everything.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)
     everything.parse_args(arguments)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import RESULTS, RESULTS_PAGE
 from tools.result_tables import run_table, tried_table
@@ -23,12 +24,16 @@ BERT-base's.
 
 def page(results: Path) -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *(section(file) for file in sorted(results.glob("*.json")))])
+    files = sorted(results.glob("*.json"), key=lambda file: (KINDS.index(kind(file)), file.name))
+    return "\n".join([INTRODUCTION, *(SECTIONS[kind(file)](_read(file)) + "\n" for file in files)])
 
 
-def section(file: Path) -> str:
+def kind(file: Path) -> str:
+    return _read(file).get("kind", "run")
+
+
+def run_section(summary: dict) -> str:
     """One run's heading, conditions, table and what else was tried."""
-    summary = json.loads(file.read_text(encoding="utf-8"))
     fine_tune, adapler = (summary["settings"][stage] for stage in ("fine_tune", "train_adapler"))
     rows = adapler["max_train_examples"] or "all"
     conditions = (
@@ -40,7 +45,27 @@ def section(file: Path) -> str:
     parts = [f"## {summary['task']}, {summary['backbone']}", conditions, run_table(summary)]
     if len(summary["tried"]) > 1:
         parts += ["Every setting that was tried, by its dev scores:", tried_table(summary)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
+
+
+def inference_section(result: dict) -> str:
+    """One inference benchmark."""
+    conditions = (
+        f"`tools/benchmark_inference.py`; machine: {result['machine']}; TensorFlow {result['versions']['tensorflow']}; "
+        f"commit {result['commit']}. Speedups are medians of rounds in which the variants took turns, with the lowest "
+        "and highest round, over BERT compiled and padded to the longest example of the batch; efficiency is the measured "
+        "speedup over that of FLOPs."
+    )
+    return "\n\n".join([f"## Inference: {result['model']}", conditions, inference_tables(result)])
+
+
+SECTIONS = {"run": run_section, "inference": inference_section}
+"""Kind of a result file -> what writes its section."""
+KINDS = list(SECTIONS)
+
+
+def _read(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def main() -> None:

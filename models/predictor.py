@@ -1,0 +1,94 @@
+"""From raw texts to labels with a saved model."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from transformers import AutoTokenizer
+
+from models.adapler_bert import TFAdapLeRForSequenceClassification
+
+Text = str | tuple[str, str]
+
+
+class AdapLeRPredictor:
+    """Classifies texts, each on as few tokens as its content allows.
+
+    Args:
+        model_dir: a directory written by `save_pretrained`, with the tokenizer's files in it.
+        batch_size: texts that run together.
+        eta_scale: factor on every threshold, more than 1 is faster (default: the config's).
+
+    Example:
+        predictor = AdapLeRPredictor("path/to/model")
+        predictor(["a text", "another"])  # [{"label": "positive", "score": 0.98, "lengths": [4, 3, 3]}, ...]
+    """
+
+    BATCHES_AHEAD = 64
+    """Batches' worth of texts that are read before they are sorted by length."""
+
+    def __init__(self, model_dir: str | os.PathLike, batch_size: int = 32, eta_scale: float | None = None):
+        self.tokenizer = AutoTokenizer.from_pretrained(model_dir)
+        self.model = TFAdapLeRForSequenceClassification.from_pretrained(model_dir)
+        self.batch_size, self.eta_scale = batch_size, eta_scale
+        config = self.model.config
+        self.max_length = getattr(config, "MAX_LENGTH", config.max_position_embeddings)
+        self.takes_pairs = len(getattr(config, "text_columns", [])) == 2
+
+    def __call__(self, texts: Text | Iterable[Text]) -> list[dict]:
+        """The answer to each text, in order.
+
+        Returns:
+            dicts of `label`, `score` (the label's probability; the value itself for a regression) and `lengths`,
+            the tokens that each layer ran on.
+
+        Raises:
+            ValueError: a text is not a string, or not a pair where the model was trained on pairs.
+        """
+        return list(self.stream([texts] if isinstance(texts, str) else texts))
+
+    def stream(self, texts: Iterable[Text]) -> Iterator[dict]:
+        """As calling it, for inputs that do not fit into memory: reads and answers them part by part."""
+        texts = iter(texts)
+        while part := list(itertools.islice(texts, self.batch_size * self.BATCHES_AHEAD)):
+            yield from self._answer(part)
+
+    def _answer(self, texts: list[Text]) -> list[dict]:
+        for text in texts:
+            self._check(text)
+        columns = zip(*texts, strict=True) if isinstance(texts[0], tuple) else [texts]
+        encoded = self.tokenizer(*map(list, columns), truncation=True, max_length=self.max_length)
+        by_length = np.argsort([len(ids) for ids in encoded["input_ids"]], kind="stable")
+        answers: list[dict] = [{}] * len(texts)
+        for start in range(0, len(texts), self.batch_size):
+            chosen = by_length[start : start + self.batch_size]
+            batch = {name: [values[i] for i in chosen] for name, values in encoded.items()}
+            inputs = self.tokenizer.pad(batch, return_tensors="np")
+            for place, answer in zip(chosen, self._run(inputs), strict=True):
+                answers[place] = answer
+        return answers
+
+    def _check(self, text: Text) -> None:
+        pair = isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text)
+        if pair if self.takes_pairs else isinstance(text, str):
+            return
+        wanted = f"a pair of strings ({', '.join(self.model.config.text_columns)})" if self.takes_pairs else "a string"
+        raise ValueError(f"{wanted} is expected for this model, got {text!r:.100}")
+
+    def _run(self, inputs: dict[str, np.ndarray]) -> Iterator[dict]:
+        config = self.model.config
+        inputs = {name: tf.constant(values, tf.int32) for name, values in inputs.items()}
+        if self.model.is_adapler:
+            outputs = self.model(inputs, lr_mode=True, eta_scale=self.eta_scale)
+            lengths = np.stack(outputs.lengths, axis=1).astype(int)
+        else:
+            outputs = self.model(inputs)
+            lengths = np.repeat(inputs["attention_mask"].numpy().sum(axis=1)[:, None], config.num_hidden_layers, axis=1)
+        logits = outputs.logits.numpy()
+        scores = logits if config.num_labels == 1 else tf.nn.softmax(logits).numpy()
+        for row, best, layers in zip(scores, logits.argmax(axis=1), lengths, strict=True):
+            yield {"label": config.id2label[int(best)], "score": float(row[best]), "lengths": layers.tolist()}

@@ -1,0 +1,174 @@
+"""What users run after training: predictor, prediction files, calibration, export."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from transformers import BertTokenizerFast
+
+from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
+from run_files.predict import predict
+from tests import tiny
+from tests.compare import assert_close
+from tests.test_pipeline import WORDS, run, write_backbone
+from tools.calibrate import fastest_within
+from tools.export_saved_model import export
+from tools.settings import make_parser
+
+TEXTS = ["good film", "a very bad plot was seen", "it", "the film", "bad bad bad bad good"]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    backbone = write_backbone(tmp_path_factory.mktemp("saved") / "backbone")
+    model = TFAdapLeRForSequenceClassification.from_pretrained(backbone)
+    model.config.update({"id2label": {0: "bad", 1: "good"}, "MAX_LENGTH": 9, "text_columns": ["text"]})
+    model.to_AdapLeR()
+    model.bert.encoder.eta.assign([0.8, 0.9, 0.9])
+    saved = backbone.parent / "model"
+    model.save_pretrained(saved)
+    BertTokenizerFast.from_pretrained(backbone).save_pretrained(saved)
+    return saved
+
+
+def test_predictor_answers_in_order_whatever_the_batches(directory):
+    one_by_one = [AdapLeRPredictor(directory, batch_size=1)(text)[0] for text in TEXTS[:2]]
+    answers = AdapLeRPredictor(directory, batch_size=2)(TEXTS)
+    for own, shared in zip(one_by_one, answers, strict=False):
+        assert own["label"] == shared["label"] and own["lengths"] == shared["lengths"]
+        assert own["score"] == pytest.approx(shared["score"], abs=1e-5)
+    assert {answer["label"] for answer in answers} <= {"bad", "good"}
+    assert all(len(answer["lengths"]) == 3 for answer in answers)
+
+
+def test_predictor_streams(directory):
+    predictor = AdapLeRPredictor(directory, batch_size=2)
+    read = []
+    texts = (read.append(i) or TEXTS[i % 5] for i in range(1000))
+    first = next(predictor.stream(texts))
+    assert first["label"] == predictor(TEXTS[0])[0]["label"]
+    assert len(read) == 2 * predictor.BATCHES_AHEAD
+
+
+@pytest.mark.parametrize("wrong", [[("a", "pair")], [3], [None], [["a"]]])
+def test_predictor_refuses_what_it_was_not_trained_on(directory, wrong):
+    with pytest.raises(ValueError, match="expected"):
+        AdapLeRPredictor(directory)(wrong)
+
+
+def test_predictor_takes_no_texts_and_empty_texts(directory):
+    predictor = AdapLeRPredictor(directory)
+    assert predictor([]) == []
+    assert np.isfinite(predictor([""])[0]["score"])
+
+
+def write_input(path, count=300):
+    rng = np.random.default_rng(1)
+    lines = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(count)]
+    path.write_text("\n".join(lines) + "\n")
+    return lines
+
+
+def predictions(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def classify(directory, file, out, *flags: str) -> list[dict]:
+    arguments = ["--MODEL_PATH", directory, "--INPUT", file, "--OUTPUT", out, *flags]
+    predict(make_parser("predict", "").parse_args([str(argument) for argument in arguments]))
+    return predictions(out)
+
+
+def test_predict_reads_every_format_alike(directory, tmp_path):
+    lines = write_input(tmp_path / "in.txt", 20)
+    (tmp_path / "in.csv").write_text("id,text\n" + "".join(f"{i},{line}\n" for i, line in enumerate(lines)))
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
+    whole = classify(directory, tmp_path / "in.txt", tmp_path / "out.jsonl")
+    assert [answer["index"] for answer in whole] == list(range(20))
+    for ending in ("csv", "jsonl"):
+        assert classify(directory, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
+
+
+def test_shards_make_up_the_whole(directory, tmp_path):
+    write_input(tmp_path / "in.txt", 17)
+    whole = classify(directory, tmp_path / "in.txt", tmp_path / "whole.jsonl")
+    parts = [
+        classify(directory, tmp_path / "in.txt", tmp_path / f"{part}.jsonl", "--SHARD", f"{part}/3")
+        for part in (1, 2, 3)
+    ]
+    assert [len(part) for part in parts] == [6, 6, 5]
+    for own, shared in zip(itertools.chain(*parts), whole, strict=True):
+        assert own["score"] == pytest.approx(shared.pop("score"), abs=1e-5)
+        assert {name: own[name] for name in shared} == shared
+
+
+@pytest.mark.parametrize("wrong", ["--SHARD 4/3", "--TEXT_COLUMNS missing"])
+def test_predict_refuses(directory, tmp_path, wrong):
+    write_input(tmp_path / "in.txt", 3)
+    files = f"--INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
+    done = run(f"python run_files/predict.py --MODEL_PATH {directory} {files} {wrong}")
+    assert done.returncode == 2 and "Traceback" not in done.stderr and wrong.split()[0] in done.stderr
+
+
+def test_an_interrupted_prediction_is_carried_on(directory, tmp_path):
+    count = 3000
+    write_input(tmp_path / "in.txt", count)
+    out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
+    command = [sys.executable, "run_files/predict.py", "--MODEL_PATH", str(directory)]
+    command += ["--INPUT", str(tmp_path / "in.txt"), "--OUTPUT", str(out), "--BATCH_SIZE", "8"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (partial.exists() and partial.stat().st_size > 3000):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() != 0 and not out.exists()
+    before = partial.read_bytes()
+    assert before.count(b"\n") > 10
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes().startswith(before[: before.rindex(b"\n") + 1])
+    assert [answer["index"] for answer in predictions(out)] == list(range(count))
+    assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "out.jsonl"}
+
+
+def test_the_fastest_good_enough_factor_is_chosen():
+    points = [(0.5, 0.90, 1.1), (1.0, 0.89, 1.5), (1.2, 0.885, 1.8), (1.5, 0.7, 3.0)]
+    curve = [dict(zip(("eta_scale", "score", "speedup"), point, strict=True)) for point in points]
+    assert fastest_within(curve, 0.88) == 1.2
+    assert fastest_within(curve, 0.885) == 1.0
+    assert fastest_within(curve, 0.95) is None
+
+
+LOADER = """
+import sys, numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+serve = loaded.signatures["serving_default"]
+for number in range(int(sys.argv[2])):
+    arrays = np.load(f"{sys.argv[3]}/{number}.npz")
+    outputs = serve(**{name: tf.constant(values) for name, values in arrays.items()})
+    np.savez(f"{sys.argv[3]}/{number}.out.npz", **{name: value.numpy() for name, value in outputs.items()})
+assert not any(name.split(".")[0] in ("models", "tools", "transformers") for name in sys.modules)
+"""
+
+
+def test_saved_model_drops_tokens_without_this_project(tmp_path):
+    model = tiny.make_model()
+    export(model, tmp_path / "exported")
+    shapes = [(7, 5, 2), (1,), (15,), (4, 4)]
+    for number, lengths in enumerate(shapes):
+        np.savez(tmp_path / f"{number}.npz", **tiny.inputs(lengths, seed=number))
+    command = [sys.executable, "-c", LOADER, str(tmp_path / "exported"), str(len(shapes)), str(tmp_path)]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    for number, lengths in enumerate(shapes):
+        expected = model(tiny.inputs(lengths, seed=number), lr_mode=True)
+        outputs = np.load(tmp_path / f"{number}.out.npz")
+        assert_close(outputs["logits"], expected.logits, 1e-5)
+        assert_close(outputs["probabilities"], tf.nn.softmax(expected.logits), 1e-5)
+        assert np.array_equal(outputs["lengths"], np.stack(expected.lengths, axis=1))
+    assert outputs["lengths"].min() < 4

@@ -1,0 +1,191 @@
+"""Times inference: is lr_mode as fast as its FLOPs say?
+
+With --MODEL_PATH, a trained model on its task's dev set (--TASK, --DATA_DIR), with lengths as in the data and, from
+the same texts strung together, fixed ones. Without, a model of BERT-base's size with random weights whose tokens leave
+by forced schedules. All variants have the same weights and take turns in one process; every speedup is against plain
+BERT compiled and padded to the batch's longest example. Efficiency is the measured speedup over that of FLOPs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+from transformers import BertConfig
+
+from tools import inference_variants as variants
+from tools.benchmark_tables import BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
+from tools.checkpoints import load_saved, load_tokenizer, model_directory
+from tools.data import INPUTS_SPEC, Examples, load_examples
+from tools.errors import UserError
+from tools.files import write_json
+from tools.flops import adapler_flops, bert_flops
+from tools.forced_schedule import ForcedSchedule
+from tools.peak_memory import peak_memory
+from tools.runtime import data_options, provenance, run_program, task_of
+from tools.stopwatch import Timing, race
+
+TOKENS_PER_RACE = 16384
+"""Enough for steady times, and few enough for the default grid to end within a quarter of an hour."""
+
+
+def benchmark(settings: argparse.Namespace) -> None:
+    if settings.model_path:
+        name, points, memory = model_directory(settings.model_path).name, list(time_trained(settings)), None
+    else:
+        name, points = "BERT-base size, forced schedules", list(time_forced(settings.full))
+        memory = peak_memory(batch_size=32, length=512)
+    result = {"kind": "inference", "model": name, **provenance(), "points": points, "peak_memory": memory}
+    if settings.save:
+        write_json(settings.save, result)
+    print(inference_tables(result))
+
+
+def time_trained(settings: argparse.Namespace):
+    """One point a batch size and length of a trained model."""
+    if not settings.task:
+        raise UserError("--MODEL_PATH needs --TASK, whose dev set is timed")
+    task, directory = task_of(settings), model_directory(settings.model_path)
+    model = load_saved(directory, converted=True)
+    longest = getattr(model.config, "MAX_LENGTH", settings.max_length)
+    dev = load_examples(task, "validation", load_tokenizer(str(directory)), longest, data_options(settings))
+    lengths = [None, 64, 512] if not settings.full else [None, 64, 128, 256, 512]
+    plain = variants.plain_bert(model)
+    with tempfile.TemporaryDirectory() as temporary:
+        exported = variants.saved_model(model, Path(temporary) / "saved_model")
+        common = {
+            BASELINE: plain,
+            PACKED: variants.packed_bert(model),
+            COMPILED: variants.lr_mode(model),
+            CALLED: variants.lr_mode_call(model),
+            "SavedModel": exported,
+        }
+        grid = [(batch_size, length) for length in lengths for batch_size in (1, 8, 32)]
+        for batch_size, length in tqdm(grid, desc="batch sizes and lengths"):
+            given = common if batch_size > 1 else common | {"lr_mode, op by op": variants.lr_mode_op_by_op(model)}
+            if length is None:
+                given = given | {f"BERT, padded to {longest}": variants.padded_to(longest, plain)}
+                batches = dev_batches(dev, batch_size)
+            else:
+                batches = strung_together(dev, batch_size, length)
+            yield point(model, given, batches, rounds(batches), length=length or "as in the data")
+
+
+def time_forced(full: bool):
+    """One point a batch size, length and forced FLOPs speedup of a model of BERT-base's size."""
+    forced = ForcedSchedule(BertConfig())
+    model = forced.model
+    given = {
+        BASELINE: variants.plain_bert(model),
+        PACKED: variants.packed_bert(model),
+        COMPILED: variants.lr_mode(model),
+        CALLED: variants.lr_mode_call(model),
+    }
+    shapes = [(1, 64), (1, 128), (1, 256), (1, 512), (8, 64), (8, 256), (32, 64), (32, 128)]
+    shapes += [(8, 128), (8, 512), (32, 256), (32, 512)] if full else []
+    speedups = (1, 1.5, 2, 3, 5, 7) if full else (1, 1.5, 3, 7)
+    rng = np.random.default_rng(0)
+    for batch_size, length in tqdm(shapes, desc="shapes"):
+        lengths = rng.integers(length // 2, length + 1, batch_size)
+        lengths[0] = length
+        batch = random_batch(lengths, rng)
+        padding = bert_flops(model.config, np.full(batch_size, length)).sum() / bert_flops(model.config, lengths).sum()
+        for speedup in speedups:
+            forced.aim_at(speedup / padding, lengths)
+            runs = given | {FLOOR: _on_two_tokens(given[BASELINE])} if batch_size == 1 else given
+            yield point(model, runs, [batch], rounds([batch]), length=length, forced_speedup=speedup)
+
+
+def point(model, given: dict, batches: list[dict], rounds_: int, **facts) -> dict:
+    """Races the variants on the batches.
+
+    Returns:
+        the facts, and of each variant p50 and p95 latency [s], examples per second, the measured speedup (median,
+        lowest and highest of the rounds), that of FLOPs, and efficiency.
+    """
+    times = race(given, batches, rounds_, desc=f"batch {batches[0]['input_ids'].shape[0]}, length {facts['length']}")
+    counts = count_flops(model, given, batches)
+    examples = sum(batch["input_ids"].shape[0] for batch in batches)
+    values = {name: _values(times[name], times[BASELINE], counts, name, examples) for name in given}
+    return {"batch_size": batches[0]["input_ids"].shape[0], **facts, "rounds": rounds_, "variants": values}
+
+
+def _values(time: Timing, baseline: Timing, counts: dict, name: str, examples: int) -> dict:
+    speedup = time.ratio(baseline)
+    values = {
+        "p50": time.latency(50),
+        "p95": time.latency(95),
+        "examples_per_second": examples / time.total,
+        "speedup": speedup,
+    }
+    if name in counts:
+        flops_speedup = float(counts[BASELINE] / counts[name])
+        values |= {"flops_speedup": flops_speedup, "efficiency": speedup[0] / flops_speedup}
+    return values
+
+
+def count_flops(model, given: dict, batches: list[dict]) -> dict[str, float]:
+    """Total FLOPs of each variant; padding counts where it is computed."""
+    config, totals = model.config, dict.fromkeys((name for name in given if name != FLOOR), 0.0)
+    for batch in batches:
+        lengths = batch["attention_mask"].numpy().sum(axis=1)
+        left = np.stack(model(batch, lr_mode=True).lengths, axis=1)
+        reduced = adapler_flops(config, np.concatenate([lengths[:, np.newaxis], left], axis=1)).sum()
+        for name in totals:
+            if name == PACKED:
+                totals[name] += bert_flops(config, lengths).sum()
+            elif name.startswith("BERT, padded to"):
+                end = name.removeprefix("BERT, padded to ")
+                width = int(end) if end.isdigit() else batch["input_ids"].shape[1]
+                totals[name] += len(lengths) * bert_flops(config, width)
+            else:
+                totals[name] += reduced
+    return totals
+
+
+def rounds(batches: list[dict]) -> int:
+    """How often to repeat a race: small work often, large work at least five times."""
+    tokens = sum(int(tf.size(batch["input_ids"])) for batch in batches)
+    return int(np.clip(TOKENS_PER_RACE / tokens, 5, 15))
+
+
+def dev_batches(dev: Examples, batch_size: int) -> list[dict]:
+    """Up to 128 dev examples in their own order."""
+    chosen = dev.take(np.arange(min(len(dev), 128)))
+    return [inputs for inputs, _ in chosen.batches(batch_size)]
+
+
+def strung_together(dev: Examples, batch_size: int, length: int) -> list[dict]:
+    """One batch of inputs of exactly `length` tokens: [CLS], dev texts one after the other, [SEP]."""
+    cls, sep = int(dev.input_ids[0][0]), int(dev.input_ids[0][-1])
+    inner = np.concatenate([row[1:-1] for row in dev.input_ids.to_list()]).astype(np.int32)
+    ids = np.resize(inner, (batch_size, length))
+    ids[:, 0], ids[:, -1] = cls, sep
+    return [_as_inputs(ids, np.ones_like(ids))]
+
+
+def random_batch(lengths: np.ndarray, rng: np.random.Generator) -> dict:
+    """Random token ids, padded to the longest."""
+    ids = rng.integers(1000, 30000, (len(lengths), lengths.max()))
+    return _as_inputs(ids, np.arange(lengths.max()) < lengths[:, np.newaxis])
+
+
+def _as_inputs(ids: np.ndarray, mask: np.ndarray) -> dict:
+    arrays = dict(zip(INPUTS_SPEC, (ids * mask, 0 * ids, mask), strict=True))
+    return {name: tf.constant(values, tf.int32) for name, values in arrays.items()}
+
+
+def _on_two_tokens(variant):
+    """What reading the weights takes: plain BERT on [CLS] and [SEP] alone."""
+    return lambda inputs: variant({name: tensor[:, :2] for name, tensor in inputs.items()})
+
+
+if __name__ == "__main__":
+    run_program("benchmark_inference", __doc__, benchmark)

@@ -1,0 +1,73 @@
+"""Sets a trained model's speed without training: tries factors on eta on the dev set and keeps the best of them.
+
+The best is the fastest setting whose dev score is less than --MAX_LOSS below the fine-tuned one (or above it). It goes
+into the model directory's config.json as eta_scale, which every later use of the directory applies. The whole curve
+stays in logs/eta_scale_<model>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import fine_tuning_log
+from tools.checkpoints import load_model, load_tokenizer, model_directory, set_eta_scale
+from tools.data import Examples, load_examples
+from tools.errors import UserError
+from tools.evaluation import predict, report
+from tools.files import write_json
+from tools.paths import TaskPaths
+from tools.result_tables import markdown
+from tools.runtime import data_options, eval_batch_size, run_stage, task_of
+from tools.tasks import Task
+
+
+def calibrate(settings: argparse.Namespace, where: TaskPaths) -> None:
+    task = task_of(settings)
+    directory = model_directory(settings.model_path)
+    log = fine_tuning_log.read(task, where)
+    fine_tuned = fine_tuning_log.best_score(task, log)
+    model = load_model(directory, settings.backbone, task, settings.max_length, converted=True)
+    dev = load_examples(task, "validation", load_tokenizer(str(directory)), settings.max_length, data_options(settings))
+    curve = sweep(task, model, dev, settings.scales, eval_batch_size(settings))
+    chosen = fastest_within(curve, fine_tuned - settings.max_loss)
+    write_json(where.eta_scales(directory), {"fine_tuned": fine_tuned, "curve": curve, "chosen": chosen})
+    print(_table(task, curve, chosen))
+    if chosen is None:
+        raise UserError(
+            f"no factor keeps the dev score above {fine_tuned - settings.max_loss:.4f} ({fine_tuned:.4f} fine-tuned "
+            f"less --MAX_LOSS {settings.max_loss}); {directory} stays as it was"
+        )
+    set_eta_scale(directory, chosen)
+    print(f"eta_scale {chosen} is now in {directory / 'config.json'}")
+
+
+def sweep(task: Task, model, dev: Examples, scales: list[float], batch_size: int) -> list[dict]:
+    """One report a factor, with the factor as eta_scale, in ascending order."""
+    curve = []
+    for scale in sorted(set(scales)):
+        predictions = predict(model, dev, batch_size, desc=f"eta x {scale}", eta_scale=scale)
+        values = report(task, model, dev, predictions)
+        curve.append({"eta_scale": scale, "score": values[task.primary_metric], **values})
+    return curve
+
+
+def fastest_within(curve: list[dict], lowest_score: float) -> float | None:
+    """The factor of the largest speedup whose score is above `lowest_score`; of equal ones the smallest factor."""
+    allowed = [point for point in curve if point["score"] > lowest_score]
+    return max(allowed, key=lambda point: point["speedup"])["eta_scale"] if allowed else None
+
+
+def _table(task: Task, curve: list[dict], chosen: float | None) -> str:
+    rows = [("eta scale", task.primary_metric, "FLOPs speedup", "")]
+    for point in curve:
+        mark = "chosen" if point["eta_scale"] == chosen else ""
+        rows.append((f"{point['eta_scale']:g}", f"{point['score']:.4f}", f"{point['speedup']:.2f}x", mark))
+    return markdown(rows)
+
+
+if __name__ == "__main__":
+    run_stage("calibrate", __doc__, calibrate)

@@ -1,0 +1,52 @@
+"""Exports a model as a TensorFlow SavedModel that drops tokens per input, for any batch size and length.
+
+The signature takes int32 input_ids, attention_mask and token_type_ids, [batch, length] each, and gives logits and
+probabilities, float32 [batch, labels], and lengths, float32 [batch, layers]: the tokens that each layer ran on. To load
+it takes TensorFlow alone: tf.saved_model.load(DIR).signatures["serving_default"].
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tensorflow as tf
+
+from models import TFAdapLeRForSequenceClassification
+from tools.checkpoints import load_saved
+from tools.data import INPUTS_SPEC
+from tools.files import replacing_directory
+from tools.runtime import run_program
+
+
+def export(model: TFAdapLeRForSequenceClassification, directory: Path) -> None:
+    """Writes the SavedModel of a converted model; its eta_scale is the config's."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in INPUTS_SPEC])
+    def serve(input_ids, token_type_ids, attention_mask):
+        inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "attention_mask": attention_mask}
+        outputs = model(inputs, lr_mode=True)
+        return {
+            "logits": outputs.logits,
+            "probabilities": tf.nn.softmax(outputs.logits),
+            "lengths": tf.stack(outputs.lengths, axis=1),
+        }
+
+    module = tf.Module()
+    module.weights = serve.get_concrete_function().variables  # not the model: Keras would save all of its layers again
+    module.serve = serve
+    with replacing_directory(directory) as temporary:
+        tf.saved_model.save(module, str(temporary), signatures=serve)
+
+
+def main(settings: argparse.Namespace) -> None:
+    export(load_saved(settings.model_path, converted=True), settings.output)
+    print(settings.output)
+
+
+if __name__ == "__main__":
+    run_program("export_saved_model", __doc__, main)

@@ -1,0 +1,80 @@
+"""tools/flops.py against TensorFlow's profiler, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers import AutoConfig, BertConfig
+
+from tools.errors import UserError
+from tools.flops_profiler import Operation, by_place, total
+from tools.result_tables import markdown
+
+SHOWN = 0.0001
+"""Places that are this part of the total, or more, are listed."""
+
+
+def compare(
+    settings: argparse.Namespace,
+    formula: Callable[[BertConfig, int], float],
+    terms: Callable[[BertConfig, int], dict],
+    profile: Callable[[BertConfig, int], list[Operation]],
+) -> None:
+    """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest."""
+    config = config_of(settings.backbone)
+    rows, operations = [("tokens", "formula", "profiler", "difference")], []
+    for tokens in tqdm(settings.lengths, desc="lengths", leave=False):
+        operations = profile(config, tokens)
+        ours, theirs = float(formula(config, tokens)), total(operations)
+        rows.append((tokens, f"{ours:.0f}", f"{theirs}", f"{100 * (theirs / ours - 1):+.3f} %"))
+    print(markdown(rows))
+    longest = settings.lengths[-1]
+    print(f"\nThe formula's terms at {longest} tokens:\n")
+    print(
+        markdown(
+            [("term", "FLOPs"), *((name, f"{float(value):.0f}") for name, value in terms(config, longest).items())]
+        )
+    )
+    print(f"\nWhat the profiler counts at {longest} tokens, summed over layers; starred: not in the formula:\n")
+    print(_places(operations))
+
+
+def config_of(backbone: str) -> BertConfig:
+    """The config of a hub id, a directory or a config.json.
+
+    Raises:
+        UserError: there is none, or it is no BERT's.
+    """
+    path = Path(backbone)
+    try:
+        if path.suffix == ".json":
+            values = json.loads(path.read_text(encoding="utf-8"))
+            config = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
+        else:
+            config = AutoConfig.from_pretrained(backbone)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load a config from '{backbone}': {str(error).splitlines()[0]}") from error
+    if not isinstance(config, BertConfig):
+        raise UserError(f"'{backbone}' is a '{config.model_type}' checkpoint; AdapLeR here is built on 'bert' only")
+    return config
+
+
+def not_in_formula(place: str) -> bool:
+    """Whether tools/flops.py leaves an operation out: additions but for biases, gelu's negation, mask comparisons."""
+    kind = place[place.rindex("(") + 1 : -1]
+    return kind in ("AddV2", "Add", "Neg", "Less", "Greater", "Equal")
+
+
+def _places(operations: list[Operation]) -> str:
+    places: Counter[str] = by_place(operations)
+    least = SHOWN * sum(places.values())
+    rows = [("operations", "FLOPs", "")]
+    rows += [
+        (name, flops, "*" if not_in_formula(name) else "") for name, flops in places.most_common() if flops > least
+    ]
+    return markdown(rows)
