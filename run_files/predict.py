@@ -16,7 +16,8 @@ from tools.checkpoints import model_directory
 from tools.data import read_file
 from tools.errors import UserError
 from tools.resumable_output import ResumableOutput
-from tools.runtime import as_json, run_program
+from tools.run_record import as_json
+from tools.runtime import run_program
 
 
 def predict(settings: argparse.Namespace) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from models.training_step import Objective, adam
-from tools.callbacks import KeepFineTuned
+from tools.callbacks import SCORES, KeepFineTuned
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
-from tools.runtime import data_options, distribution, eval_batch_size, run_stage, task_of
+from tools.runtime import data_options, distribution, eval_batch_size, run_folder, run_stage, task_of
 from tools.training import fit, step_counts
 
 
@@ -31,8 +31,9 @@ def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
         )
         optimizer = adam(settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01)
         model.compile(optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps))
-    keeper = KeepFineTuned(task, dev, eval_batch_size(settings), where, settings.keep_best)
-    fit(model, settings, train, [keeper])
+    folder = run_folder("fine_tune", settings, where)
+    keeper = KeepFineTuned(task, dev, eval_batch_size(settings), folder / SCORES, where, settings.keep_best)
+    fit(model, settings, train, keeper, folder)
     print(where.fine_tuned(best_epochs(task, keeper.history)[0]))
 
 

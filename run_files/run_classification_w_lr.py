@@ -14,12 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from models.training_step import Objective, adam
 from tools import fine_tuning_log, saliencies
-from tools.callbacks import KeepFastest, SlopeSchedule
+from tools.callbacks import SCORES, KeepFastest, SlopeSchedule
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.errors import UserError
 from tools.paths import TaskPaths
-from tools.runtime import as_json, data_options, distribution, eval_batch_size, run_stage, task_of
+from tools.run_record import as_json
+from tools.runtime import data_options, distribution, eval_batch_size, run_folder, run_stage, task_of
 from tools.training import fit, step_counts
 
 
@@ -34,8 +35,9 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
     names = settings.save_name, settings.gamma, settings.phi
     files = where.adapler(*names), where.adapler_last(*names), where.adapler_log(*names)
     log = {"best_fine_tuned": best, "settings": as_json(settings)}
-    keeper = KeepFastest(task, dev, eval_batch_size(settings), tokenizer, files, log)
-    fit(model, settings, train, [SlopeSchedule(), keeper])
+    folder = run_folder("train_adapler", settings, where)
+    keeper = KeepFastest(task, dev, eval_batch_size(settings), folder / SCORES, tokenizer, files, log)
+    fit(model, settings, train, keeper, folder, (SlopeSchedule(),))
     if keeper.chosen_epoch is None:
         earlier = f" ({files[0]} is an earlier run's)" if files[0].exists() else ""
         print(f"no epoch scored above {best:.4f} - 0.01 on validation: only the last epoch is kept{earlier}")

@@ -19,12 +19,12 @@ WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
 NAME = "tiny_bert"
 
 
-def write_backbone(directory: Path) -> Path:
+def write_backbone(directory: Path, **config) -> Path:
     directory.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     (directory / "vocab.txt").write_text("\n".join(words) + "\n")
     BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(directory)
-    model = tiny.make_model(converted=False, vocab_size=len(words), num_labels=2, initializer_range=0.1)
+    model = tiny.make_model(converted=False, vocab_size=len(words), num_labels=2, initializer_range=0.1, **config)
     model.save_pretrained(directory)
     return directory
 
@@ -86,7 +86,12 @@ def test_run_task_leaves_what_it_should(whole_run):
     assert "FLOPs speedup" in result.stdout and "lr_mode, same lengths" in result.stdout
     assert not list(where.root.rglob("*.part*"))
     for stage in ("fine_tune", "store_saliencies", "train_adapler", "evaluate"):
-        assert json.loads((where.logs / f"{stage}_run.json").read_text())["exit"] == "finished"
+        records = list((where.logs / stage).rglob("run.json"))
+        assert records and all(json.loads(file.read_text())["exit"] == "finished" for file in records)
+    for stage in ("fine_tune", "train_adapler"):
+        (scores,) = (where.logs / stage).rglob("scores.jsonl")
+        assert [json.loads(line)["epoch"] for line in scores.read_text().splitlines()] == [1, 2]
+        assert list(scores.parent.rglob("events.out.tfevents.*")) and not (scores.parent / "backup").exists()
 
 
 def test_lr_mode_agrees_on_every_example(whole_run):

@@ -29,7 +29,8 @@ from tools.files import write_json
 from tools.flops import adapler_flops, bert_flops
 from tools.forced_schedule import ForcedSchedule
 from tools.peak_memory import peak_memory
-from tools.runtime import data_options, provenance, run_program, task_of
+from tools.run_record import provenance
+from tools.runtime import data_options, run_program, task_of
 from tools.stopwatch import Timing, race
 
 TOKENS_PER_RACE = 16384

@@ -1,6 +1,7 @@
 """FLOPs of an AdapLeR that keeps every token, by tools/flops.py and by TensorFlow's profiler.
 
-For any --BACKBONE or config.json. The difference to tools/bert_flops_calc.py is what the Contribution Predictors and the removal cost.
+For any --BACKBONE or config.json. The difference to tools/bert_flops_calc.py is what the Contribution Predictors and
+the removal cost.
 """
 
 import sys

@@ -11,12 +11,14 @@ from tqdm import tqdm
 from tools.checkpoints import save_directory, save_weights
 from tools.data import Examples
 from tools.errors import UserError
-from tools.evaluation import Predictions, predict, report
-from tools.files import write_json
+from tools.evaluation import predict, report
+from tools.files import read_json_lines, write_json, write_json_lines
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
 from tools.tasks import Task
 
+SCORES = "scores.jsonl"
+"""Name of the file of scores in a run's folder."""
 ALLOWED_LOSS = 0.01
 """How much worse than the best fine-tuned score a chosen AdapLeR may be (paper, section 4.2)."""
 
@@ -70,22 +72,45 @@ class SlopeSchedule(keras.callbacks.Callback):
 
 
 class EpochEnd(keras.callbacks.Callback):
-    """Scores the dev set after each epoch, then lets a subclass keep what it wants."""
+    """Scores the dev set after each epoch, writes the scores down, then lets a subclass keep what it wants.
 
-    def __init__(self, task: Task, dev: Examples, batch_size: int):
+    Args:
+        scores_file: one JSON line an epoch, with training losses and dev scores.
+    """
+
+    def __init__(self, task: Task, dev: Examples, batch_size: int, scores_file: Path):
         super().__init__()
-        self.task, self.dev, self.batch_size = task, dev, batch_size
+        self.task, self.dev, self.batch_size, self.scores_file = task, dev, batch_size, scores_file
         self.history: list[dict] = []
+
+    def resume(self, epochs: int) -> None:
+        """Takes over what an earlier run wrote about its first epochs."""
+        self.history = read_json_lines(self.scores_file)[:epochs]
+
+    def finished(self, epochs: int) -> bool:
+        """Whether an earlier run wrote down all epochs."""
+        return len(read_json_lines(self.scores_file)) == epochs
+
+    def forget(self) -> None:
+        """Removes what an earlier run wrote."""
+        self.scores_file.unlink(missing_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
         predictions = predict(self.model, self.dev, self.batch_size)
         if not np.isfinite(predictions.logits).all():
             raise UserError(f"epoch {epoch + 1} ended with logits that are not finite; earlier checkpoints are kept")
-        self.history.append({"validation": report(self.task, self.model, self.dev, predictions)})
-        self.keep(epoch + 1, predictions)
-        print(f"epoch {epoch + 1}: {_summary(self.history[-1]['validation'])}", flush=True)
+        validation = report(self.task, self.model, self.dev, predictions)
+        self.history.append({"epoch": epoch + 1, "train": dict(logs), "validation": validation} | self.facts())
+        logs |= {f"validation_{name}": value for name, value in validation.items() if isinstance(value, float)}
+        self.keep(epoch + 1)
+        write_json_lines(self.scores_file, self.history)
+        print(f"epoch {epoch + 1}: {_summary(validation)}", flush=True)
 
-    def keep(self, epoch: int, predictions: Predictions) -> None:
+    def facts(self) -> dict:
+        """What else to note of an epoch."""
+        return {}
+
+    def keep(self, epoch: int) -> None:
         raise NotImplementedError
 
     def score(self, epoch: int) -> float:
@@ -96,11 +121,11 @@ class EpochEnd(keras.callbacks.Callback):
 class KeepFineTuned(EpochEnd):
     """Saves each epoch's weights and the log of dev scores."""
 
-    def __init__(self, task, dev, batch_size, where: TaskPaths, keep_best: int | None):
-        super().__init__(task, dev, batch_size)
+    def __init__(self, task, dev, batch_size, scores_file, where: TaskPaths, keep_best: int | None):
+        super().__init__(task, dev, batch_size, scores_file)
         self.where, self.keep_best = where, keep_best
 
-    def keep(self, epoch: int, predictions: Predictions) -> None:
+    def keep(self, epoch: int) -> None:
         save_weights(self.model, self.where.fine_tuned(epoch))
         scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
         write_json(self.where.fine_tuning_log, scores)
@@ -112,30 +137,33 @@ class KeepFineTuned(EpochEnd):
 class KeepFastest(EpochEnd):
     """Saves the last epoch, and as the chosen one the fastest whose dev score is within a point of fine-tuning's."""
 
-    def __init__(self, task, dev, batch_size, tokenizer, files: tuple[Path, Path, Path], log: dict):
+    def __init__(self, task, dev, batch_size, scores_file, tokenizer, files: tuple[Path, Path, Path], log: dict):
         """`log` holds at least best_fine_tuned, the dev score to stay near; the epochs are added to it."""
-        super().__init__(task, dev, batch_size)
+        super().__init__(task, dev, batch_size, scores_file)
         self.tokenizer = tokenizer
         self.chosen_file, self.last_file, self.log_file = files
         self.log = log
-        self.chosen_epoch: int | None = None
 
-    def keep(self, epoch: int, predictions: Predictions) -> None:
+    @property
+    def chosen_epoch(self) -> int | None:
+        """The fastest of the epochs that lose less than allowed, the earlier among equals."""
+        lowest = self.log["best_fine_tuned"] - ALLOWED_LOSS
+        allowed = [entry for entry in self.history if entry["validation"][self.task.primary_metric] > lowest]
+        return max(allowed, key=lambda entry: entry["validation"]["speedup"])["epoch"] if allowed else None
+
+    def facts(self) -> dict:
         encoder = self.model.bert.encoder
-        self.history[-1] |= {
+        return {
             "lambda": float(encoder.removal_lambda.numpy()),
             "eta": encoder.eta.numpy().tolist(),
             "theta": encoder.theta.numpy().tolist(),
         }
+
+    def keep(self, epoch: int) -> None:
         self._save(self.last_file)
-        if self.score(epoch) > self.log["best_fine_tuned"] - ALLOWED_LOSS and self._faster(epoch):
-            self.chosen_epoch = epoch
+        if self.chosen_epoch == epoch:
             self._save(self.chosen_file)
         write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
-
-    def _faster(self, epoch: int) -> bool:
-        speedups = [entry["validation"]["speedup"] for entry in self.history]
-        return self.chosen_epoch is None or speedups[epoch - 1] > speedups[self.chosen_epoch - 1]
 
     def _save(self, file: Path) -> None:
         save_weights(self.model, file)

@@ -131,12 +131,12 @@ def read_file(file: Path) -> datasets.Dataset:
 
 
 def find_split_file(folder: Path, split: str, hub_split: str) -> Path:
-    """The file <folder>/<split>.<known ending>, perhaps gzipped; the hub's name of the split will do as well.
+    """The file <folder>/<split>.<known ending>, perhaps gzipped; the hub's name of the split comes first.
 
     Raises:
         UserError: there is none.
     """
-    found = [file for name in (split, hub_split) for file in sorted(folder.glob(f"{name}.*")) if _reader(file)]
+    found = [file for name in (hub_split, split) for file in sorted(folder.glob(f"{name}.*")) if _reader(file)]
     if not found:
         raise UserError(f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)")
     return found[0]
@@ -254,10 +254,10 @@ class Examples:
         """The examples in the one order that a seed gives."""
         return self.take(np.random.default_rng(seed).permutation(len(self)))
 
-    def batches(self, batch_size: int, reshuffle_seed: int | None = None) -> tf.data.Dataset:
+    def batches(self, batch_size: int, reshuffle_seed: int | None = None, first_epoch: int = 0) -> tf.data.Dataset:
         """Batches (inputs, targets), each padded to its own longest example.
 
-        They come in the examples' order, or with `reshuffle_seed` in another one each epoch.
+        They come in the examples' order, or with `reshuffle_seed` in another one each epoch, from `first_epoch` on.
         """
         inputs = {"input_ids": self.input_ids, "token_type_ids": self.token_type_ids}
         targets = {"labels": self.labels}
@@ -266,6 +266,8 @@ class Examples:
         examples = tf.data.Dataset.from_tensor_slices((inputs, targets))
         if reshuffle_seed is not None:
             examples = examples.shuffle(len(self), seed=reshuffle_seed)
+            for _ in range(first_epoch):  # each start of an iterator draws the next epoch's order
+                next(iter(examples))
         return examples.batch(batch_size).map(self._pad).prefetch(2)
 
     def _pad(self, inputs: dict, targets: dict) -> tuple[dict, dict]:

@@ -103,14 +103,19 @@ def report(task: Task, model, examples: Examples, predictions: Predictions) -> d
         are the means over all of their windows that are in `examples`.
     """
     scores = _scores(task, examples, predictions.logits) if examples.labelled else {}
-    plain = bert_flops(model.config, examples.lengths)
-    reduced = adapler_flops(model.config, predictions.lengths) if model.is_adapler else plain
+    flops = flops_per_example(model, predictions)
     return {
         **scores,
-        "speedup": float(plain.sum() / reduced.sum()),
+        "speedup": float(flops["bert"].sum() / flops["model"].sum()),
         "mean_lengths": predictions.lengths.mean(axis=0).round(4).tolist(),
         "examples": len(examples),
     }
+
+
+def flops_per_example(model, predictions: Predictions) -> dict[str, np.ndarray]:
+    """FLOPs of each example: `bert`, plain BERT on its unpadded length, and `model`, this model; float64 [N]."""
+    plain = bert_flops(model.config, predictions.lengths[:, 0])
+    return {"bert": plain, "model": adapler_flops(model.config, predictions.lengths) if model.is_adapler else plain}
 
 
 def _scores(task: Task, examples: Examples, logits: np.ndarray) -> dict[str, float]:

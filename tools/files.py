@@ -62,6 +62,17 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
+def write_json_lines(path: Path, values: list) -> None:
+    """Writes one JSON line a value."""
+    with replacing(path) as temporary:
+        temporary.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
+
+
+def read_json_lines(path: Path) -> list:
+    """The values of a file of JSON lines; none if there is no such file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
 def write_array(path: Path, array: np.ndarray) -> None:
     """Writes a .npy file."""
     with replacing(path) as temporary:

@@ -53,6 +53,17 @@ class TaskPaths:
             *(self.saliencies(split) for split in ("train", "validation", "test")),
         ]
 
+    def run_folder(self, stage: str, model_path: Path | None = None) -> Path:
+        """run.json, scores.jsonl, TensorBoard's events and the backup of one run of a stage (on one model)."""
+        return self.logs / stage / (_model_name(model_path) if model_path else "")
+
+    def adapler_run(self, save_name: str, gamma: float, phi: float) -> Path:
+        return self.adapler_run_of(self.adapler(save_name, gamma, phi))
+
+    def adapler_run_of(self, model_path: Path) -> Path:
+        """Folder of the run that made these weights, chosen or last."""
+        return self.run_folder("train_adapler", Path(_model_name(model_path).removesuffix("_last")))
+
     @property
     def fine_tuning_log(self) -> Path:
         return self.logs / "ft_logs.json"
@@ -93,6 +104,9 @@ class TaskPaths:
 
     def evaluation(self, model_path: Path) -> Path:
         return self.logs / f"evaluation_{_model_name(model_path)}.json"
+
+    def flops_per_example(self, model_path: Path, split: str) -> Path:
+        return self.logs / "flops_per_example" / f"{_model_name(model_path)}_{split}.npz"
 
     def eta_scales(self, model_path: Path) -> Path:
         """Scores and speedups of a model for every factor on eta that was tried."""

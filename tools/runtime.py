@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
-import os
-import platform
-import subprocess
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import tensorflow as tf
@@ -20,45 +15,70 @@ import tf_keras as keras
 from tools import paths
 from tools.data import DataOptions, make_custom_task
 from tools.errors import UserError
-from tools.files import write_json
+from tools.lock import locked
 from tools.paths import TaskPaths
+from tools.run_record import RunRecord
 from tools.settings import make_parser
-from tools.tasks import CUSTOM, Task, get_task
+from tools.tasks import CUSTOM, Task, get_task, hold_out
 
 BAD_INPUT = 2
-PACKAGES = ("tensorflow", "tf-keras", "transformers", "datasets", "numpy", "scikit-learn")
 
 
 def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, TaskPaths], None]) -> None:
     """Parses the stage's flags, prepares the process, does the work and exits.
 
-    A record of the run (argv, settings, versions, times, how it ended) stays in logs/<stage>_run.json.
-    Exit code 2 for input that the user can mend, 1 for anything else that failed.
+    What the run was and how it ended stays in run.json in its folder under logs/.
+    Exit code 2 for input that the user can mend, 130 and 143 after SIGINT and SIGTERM, 1 for anything else that failed.
     """
     settings = make_parser(stage, description).parse_args()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    record = None
     try:
         where = _resolve(settings)
-    except UserError as error:
-        sys.exit(_complain(error))
-    record = _start_record(stage, settings)
-    _print_settings(stage, settings)
-    try:
+        _print_settings(stage, settings)
         use_devices(settings)
-        for directory in where.all:
-            directory.mkdir(parents=True, exist_ok=True)
-        keras.utils.set_random_seed(settings.data_seed)
-        work(settings, where)
-        record["exit"] = "finished"
+        with locked(where.root):
+            record = RunRecord(stage, settings, run_folder(stage, settings, where))
+            if (
+                getattr(settings, "resume", False)
+                and record.earlier["settings"]
+                and not record.same_settings_as_before()
+            ):
+                raise UserError(f"--RESUME: {record.file} was asked for other settings; give the same, or leave it out")
+            for directory in where.all:
+                directory.mkdir(parents=True, exist_ok=True)
+            record.write()
+            keras.utils.set_random_seed(settings.data_seed)
+            keras.backend.experimental.enable_tf_random_generator()  # dropout's state can be saved
+            work(settings, where)
+            record.write("finished")
     except UserError as error:
-        record["exit"] = str(error)
+        _end(record, str(error))
         sys.exit(_complain(error))
     except BaseException as error:
-        record["exit"] = f"{type(error).__name__}: {error}"
+        _end(record, f"{type(error).__name__}: {error}")
         raise
-    finally:
-        record["end"] = _now()
-        if where.logs.is_dir():
-            write_json(where.logs / f"{stage}_run.json", record)
+
+
+def run_folder(stage: str, settings: argparse.Namespace, where: TaskPaths) -> Path:
+    """Where a stage's run leaves what it tells about itself."""
+    if stage == "train_adapler":
+        return where.adapler_run(settings.save_name, settings.gamma, settings.phi)
+    return where.run_folder(stage, getattr(settings, "model_path", None))
+
+
+def _end(record: RunRecord | None, exit_state: str) -> None:
+    """Records a bad end as far as the disk still allows it."""
+    if record is not None:
+        with suppress(OSError):
+            record.write(exit_state)
+
+
+def _stop(number: int, _frame) -> None:
+    """Ends the process in good order, as a shell expects of one that a signal stopped."""
+    print(f"stopped by {signal.Signals(number).name}; finished epochs are kept, --RESUME goes on", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def run_program(program: str, description: str, work: Callable[[argparse.Namespace], None]) -> None:
@@ -71,20 +91,16 @@ def run_program(program: str, description: str, work: Callable[[argparse.Namespa
 
 
 def task_of(settings: argparse.Namespace) -> Task:
-    """The task that --TASK names, or that a user's own files make."""
+    """The task that --TASK names, or that a user's own files make; with --HOLD_OUT, its splits moved."""
     if settings.task == CUSTOM:
         return make_custom_task(settings.data_dir, settings.text_columns or ["text"], settings.label_column)
-    return get_task(settings.task)
+    task, rows = get_task(settings.task), getattr(settings, "hold_out", None)
+    return hold_out(task, rows) if rows else task
 
 
 def data_options(settings: argparse.Namespace) -> DataOptions:
     """The settings' part that chooses data."""
     return DataOptions(settings.data_dir, settings.max_train_examples, settings.max_eval_examples)
-
-
-def as_json(settings: argparse.Namespace) -> dict:
-    """The settings with paths as text."""
-    return json.loads(json.dumps(vars(settings), default=str))
 
 
 def eval_batch_size(settings: argparse.Namespace) -> int:
@@ -97,7 +113,7 @@ def distribution(settings: argparse.Namespace) -> tf.distribute.Strategy:
 
 
 def use_devices(settings: argparse.Namespace) -> None:
-    """Makes the chosen GPUs visible, and has TensorFlow take their memory as it needs it.
+    """Makes the chosen GPUs visible, has TensorFlow take their memory as it needs it, and obeys --DETERMINISTIC.
 
     Raises:
         UserError: there is no such GPU.
@@ -111,6 +127,8 @@ def use_devices(settings: argparse.Namespace) -> None:
         tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def _resolve(settings: argparse.Namespace) -> TaskPaths:
@@ -133,57 +151,6 @@ def _print_settings(stage: str, settings: argparse.Namespace) -> None:
         f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in vars(settings).items()),
         flush=True,
     )
-
-
-def _start_record(stage: str, settings: argparse.Namespace) -> dict:
-    return {
-        "stage": stage,
-        "argv": sys.argv,
-        "settings": as_json(settings),
-        **provenance(),
-        "devices": [device.name for device in tf.config.list_physical_devices()],
-        "start": _now(),
-    }
-
-
-def provenance() -> dict:
-    """What a number was measured with: commit, versions, machine."""
-    return {
-        "commit": _commit(),
-        "versions": {name: _version(name) for name in PACKAGES},
-        "machine": f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}",
-    }
-
-
-def _version(package: str) -> str:
-    for name in (package, f"{package}-cpu"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
-    return "unknown"
-
-
-def _processor() -> str:
-    """The processor's name, or at least its kind."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _commit() -> str | None:
-    """The checkout's commit, `+` behind it when files differ from it."""
-    try:
-        git = ["git", "-C", str(paths.ROOT)]
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _complain(error: UserError) -> int:

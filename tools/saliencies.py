@@ -73,6 +73,15 @@ def store(matrix_file: Path, rows_file: Path, matrix: np.ndarray, examples: Exam
     write_array(matrix_file, matrix)
 
 
+def is_stored(matrix_file: Path, rows_file: Path, examples: Examples, newer_than: Path) -> bool:
+    """Whether a matrix of these examples has been stored since the weights `newer_than` were."""
+    if not (matrix_file.exists() and rows_file.exists()):
+        return False
+    with np.load(rows_file, allow_pickle=False) as stored:
+        same = np.array_equal(stored["checksums"], examples.token_checksums())
+    return same and matrix_file.stat().st_mtime >= newer_than.stat().st_mtime
+
+
 def join(examples: Examples, files: list[tuple[Path, Path]], redo: str) -> Examples:
     """The examples with their mean saliency over several stored matrices, matched by row id.
 

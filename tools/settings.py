@@ -88,6 +88,12 @@ FLAGS: dict[str, dict] = {
         "action": "store_true",
         "help": "another order of examples each epoch (published: one order)",
     },
+    "HOLD_OUT": {
+        "type": positive,
+        "help": "take this many training rows for validation, and the published validation split for test",
+    },
+    "RESUME": {"action": "store_true", "help": "go on after the last finished epoch of a run that was interrupted"},
+    "DETERMINISTIC": {"action": "store_true", "help": "bit-equal results for equal seeds on one machine; slower"},
     "KEEP_BEST": {"type": positive, "help": "delete the weights of all but this many best epochs"},
     "SPLIT": {
         "choices": ["train", "validation", "val", "test"],
@@ -99,6 +105,7 @@ FLAGS: dict[str, dict] = {
         "action": "store_true",
         "help": "also print the speedup as the published code counted it (BERT-base only; too high)",
     },
+    "FLOPS_PICKLE": {"action": "store_true", "help": "also write FLOPs per example as the published code did, pickled"},
     "SUBMISSION": {"action": "store_true", "help": "also write the GLUE server's file, and its zip once all are there"},
     "CHECK_LR_MODE": {
         "action": "store_true",
@@ -134,9 +141,11 @@ _COMMON = [
     "DATA_DIR",
     "TEXT_COLUMNS",
     "LABEL_COLUMN",
+    "HOLD_OUT",
     "MAX_LENGTH",
     "GPU",
     "MULTI_GPU",
+    "DETERMINISTIC",
 ]
 _TRAINING = [
     "BATCH_SIZE",
@@ -146,13 +155,14 @@ _TRAINING = [
     "LEARNING_RATE",
     "WARMUP_RATIO",
     "RESHUFFLE",
+    "RESUME",
 ]
 _SUBSETS = ["MAX_TRAIN_EXAMPLES", "MAX_EVAL_EXAMPLES"]
 _SPEED = ["GAMMA", "PHI", "SAVE_NAME", "SPEEDUP_LEARNING_RATE", "CP_LEARNING_RATE", "ETA_INIT"]
 
 STAGES: dict[str, list[str]] = {
     "fine_tune": [*_COMMON, *_TRAINING, *_SUBSETS, "INITIAL_MODEL_PATH", "KEEP_BEST"],
-    "store_saliencies": [*_COMMON, "BATCH_SIZE", "SPLIT", *_SUBSETS],
+    "store_saliencies": [*_COMMON, "BATCH_SIZE", "SPLIT", "RESUME", *_SUBSETS],
     "train_adapler": [*_COMMON, *_TRAINING, *_SUBSETS, *_SPEED, "INITIAL_MODEL_PATH"],
     "evaluate": [
         *_COMMON,
@@ -164,9 +174,10 @@ STAGES: dict[str, list[str]] = {
         "LR_MODEL",
         "CHECK_LR_MODE",
         "AS_PUBLISHED_FLOPS",
+        "FLOPS_PICKLE",
     ],
     "glue_prediction": [
-        *_COMMON,
+        *(flag for flag in _COMMON if flag != "HOLD_OUT"),
         "BATCH_SIZE",
         "EVAL_BATCH_SIZE",
         "SPLIT",

@@ -7,7 +7,6 @@ tools/write_results.py makes RESULTS.md.
 import argparse
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,16 +18,16 @@ from tools.errors import UserError
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.result_tables import run_table
+from tools.run_record import seconds
 from tools.runtime import run_stage, task_of
 from tools.show_tokens import dropped_per_layer
-
-STAGES = ("fine_tune", "store_saliencies", "train_adapler")
 
 
 def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
     task = task_of(settings)
     best = fine_tuning_log.best_epochs(task, fine_tuning_log.read(task, where))[0]
-    records = {stage: _read(where.logs / f"{stage}_run.json") for stage in STAGES}
+    records = {stage: _read(where.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
+    records["train_adapler"] = _read(where.adapler_run_of(settings.model_path) / "run.json")
     summary = {
         "task": task.name,
         "metric": task.primary_metric,
@@ -37,7 +36,7 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "commit": records["train_adapler"]["commit"],
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},
-        "seconds": {stage: _seconds(record) for stage, record in records.items()},
+        "seconds": {stage: seconds(record) for stage, record in records.items()},
         "tried": [_read(log) for log in where.adapler_logs],
         "bert": _read(where.evaluation(where.fine_tuned(best))),
         "adapler": _read(where.evaluation(settings.model_path)),
@@ -66,11 +65,6 @@ def _read(file: Path) -> dict:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
-
-
-def _seconds(record: dict) -> float:
-    start, end = (datetime.fromisoformat(record[key]) for key in ("start", "end"))
-    return (end - start).total_seconds()
 
 
 if __name__ == "__main__":

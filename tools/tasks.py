@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tools.errors import UserError
 
@@ -59,6 +59,20 @@ class Task:
     def held_out_rows(self, train_rows: int) -> int:
         """Validation rows to cut from a local train split of `train_rows`."""
         return self.held_out if train_rows >= self.published_train else min(self.held_out, train_rows // 20)
+
+
+def hold_out(task: Task, rows: int) -> Task:
+    """The task with `rows` training rows for validation and its published validation split for test.
+
+    For tasks whose test labels are hidden: settings are chosen on rows that no score is reported for.
+
+    Raises:
+        UserError: the task has no published validation split.
+    """
+    if "validation" not in task.splits:
+        raise UserError(f"--HOLD_OUT is for tasks with a validation split; {task.name} holds out training rows anyway")
+    splits = {"train": task.splits["train"], "test": task.splits["validation"]}
+    return replace(task, splits=splits, held_out=rows, published_train=0)
 
 
 ALL_SPLITS = {"train": "train", "validation": "validation", "test": "test"}

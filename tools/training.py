@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 import tf_keras as keras
 
-from tools.callbacks import Progress, StopAtNaN
+from tools.backup import Backup
+from tools.callbacks import EpochEnd, Progress, StopAtNaN
 from tools.data import Examples
 
 
@@ -21,13 +23,34 @@ def fit(
     model: keras.Model,
     settings: argparse.Namespace,
     examples: Examples,
-    callbacks: list[keras.callbacks.Callback],
+    keeper: EpochEnd,
+    folder: Path,
+    others: tuple[keras.callbacks.Callback, ...] = (),
 ) -> None:
-    """Trains a compiled model; every epoch visits the examples in one order, unless --RESHUFFLE."""
+    """Trains a compiled model; every epoch visits the examples in one order, unless --RESHUFFLE.
+
+    With --RESUME it goes on after the last finished epoch of an earlier run, as if that had not been interrupted.
+
+    Args:
+        keeper: what to do after each epoch.
+        folder: the run's own, for TensorBoard's events and the backup.
+        others: more callbacks.
+    """
+    backup, progress = Backup(model, folder / "backup"), Progress()
+    first = 0
+    if settings.resume:
+        first = backup.restore() or (settings.epochs if keeper.finished(settings.epochs) else 0)
+        keeper.resume(first)
+        print(f"{first} of {settings.epochs} epochs are finished", flush=True)
+    else:
+        keeper.forget()
+        backup.discard()
     seed = settings.data_seed
-    batches = examples.shuffled(seed).batches(settings.batch_size, seed if settings.reshuffle else None)
-    progress = Progress()
+    batches = examples.shuffled(seed).batches(settings.batch_size, seed if settings.reshuffle else None, first)
+    board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
+    callbacks = [progress, StopAtNaN(), *others, keeper, board, backup]
     try:
-        model.fit(batches, epochs=settings.epochs, verbose=0, callbacks=[progress, StopAtNaN(), *callbacks])
+        model.fit(batches, epochs=settings.epochs, initial_epoch=first, verbose=0, callbacks=callbacks)
     finally:
         progress.close()
+    backup.discard()

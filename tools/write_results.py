@@ -53,8 +53,8 @@ def inference_section(result: dict) -> str:
     conditions = (
         f"`tools/benchmark_inference.py`; machine: {result['machine']}; TensorFlow {result['versions']['tensorflow']}; "
         f"commit {result['commit']}. Speedups are medians of rounds in which the variants took turns, with the lowest "
-        "and highest round, over BERT compiled and padded to the longest example of the batch; efficiency is the measured "
-        "speedup over that of FLOPs."
+        "and highest round, over BERT compiled and padded to the longest example of the batch; efficiency is the "
+        "measured speedup over that of FLOPs."
     )
     return "\n\n".join([f"## Inference: {result['model']}", conditions, inference_tables(result)])
 

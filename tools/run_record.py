@@ -1,0 +1,109 @@
+"""run.json: what a run was asked for, with what, when, and how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tensorflow as tf
+
+from tools import paths
+from tools.files import write_json
+
+PACKAGES = ("tensorflow", "tf-keras", "transformers", "datasets", "numpy", "scikit-learn")
+
+
+class RunRecord:
+    """Written when a run starts and again when it ends; `exit` says "running" in between, and after a kill."""
+
+    def __init__(self, stage: str, settings: argparse.Namespace, folder: Path):
+        self.file = folder / "run.json"
+        self.earlier = read(self.file)
+        self.values = {
+            "stage": stage,
+            "argv": sys.argv,
+            "settings": as_json(settings),
+            "seed": settings.data_seed,
+            **provenance(),
+            "devices": [device.name for device in tf.config.list_physical_devices()],
+            "start": _now(),
+            "exit": "running",
+        }
+
+    def write(self, exit_state: str | None = None) -> None:
+        """Writes the record, with its end if there is one."""
+        if exit_state is not None:
+            self.values |= {"exit": exit_state, "end": _now()}
+        write_json(self.file, self.values)
+
+    def same_settings_as_before(self) -> bool:
+        """Whether the folder's earlier run was asked for the same, --RESUME apart."""
+        now, before = ({**values["settings"], "resume": None} for values in (self.values, self.earlier))
+        return now == before
+
+
+def read(file: Path) -> dict:
+    """A run.json, or a record without settings if there is no readable one."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"settings": {}, "exit": None}
+
+
+def seconds(record: dict) -> float:
+    """How long a finished run took."""
+    start, end = (datetime.fromisoformat(record[key]) for key in ("start", "end"))
+    return (end - start).total_seconds()
+
+
+def as_json(settings: argparse.Namespace) -> dict:
+    """The settings with paths as text."""
+    return json.loads(json.dumps(vars(settings), default=str))
+
+
+def provenance() -> dict:
+    """What a number was measured with: commit, versions, machine."""
+    return {
+        "commit": _commit(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "machine": f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}",
+    }
+
+
+def _commit() -> str | None:
+    """The checkout's commit, `+` behind it when files differ from it."""
+    try:
+        git = ["git", "-C", str(paths.ROOT)]
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-cpu"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return "unknown"
+
+
+def _processor() -> str:
+    """The processor's name, or at least its kind."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,56 @@
+"""Means and standard deviations over seeds, from the summaries that tools/summarize_run.py --SAVE wrote."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.paths import RESULTS
+from tools.result_tables import markdown
+
+
+def seeds_table(summaries: Iterable[dict]) -> str:
+    """One row a task and backbone, scored on the split that no setting was chosen on, where its labels are known."""
+    groups: dict[tuple, list[dict]] = {}
+    for summary in summaries:
+        groups.setdefault((summary["task"], summary["backbone"], reported_split(summary)), []).append(summary)
+    head = ("task", "backbone", "seeds", "split", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup", "commit")
+    return markdown([head, *(_row(*key, runs) for key, runs in sorted(groups.items()))])
+
+
+def reported_split(summary: dict) -> str:
+    """test where its labels are known, else validation."""
+    return "test" if summary["metric"] in summary["adapler"].get("test", {}) else "validation"
+
+
+def _row(task: str, backbone: str, split: str, runs: list[dict]) -> tuple:
+    metric = runs[0]["metric"]
+    bert, adapler = ([run[model][split][metric] for run in runs] for model in ("bert", "adapler"))
+    differences = [after - before for before, after in zip(bert, adapler, strict=True)]
+    speedups = [run["adapler"][split]["speedup"] for run in runs]
+    cells = (_mean(bert, ".4f"), _mean(adapler, ".4f"), _mean(differences, "+.4f"), _mean(speedups, ".2f") + "x")
+    seeds = " ".join(str(run["seed"]) for run in runs)
+    return (task, backbone, seeds, split, metric, *cells, " ".join(sorted({str(run["commit"]) for run in runs})))
+
+
+def _mean(values: list[float], form: str) -> str:
+    mean = format(statistics.fmean(values), form)
+    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all runs in results/)")
+    files = parser.parse_args().files or sorted(RESULTS.glob("*.json"))
+    summaries = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    print(seeds_table(summary for summary in summaries if summary.get("kind", "run") == "run"))
+
+
+if __name__ == "__main__":
+    main()
