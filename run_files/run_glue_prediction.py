@@ -17,6 +17,7 @@ from tools.glue_submission import write_predictions, write_server_file, zip_if_c
 from tools.metrics import answers
 from tools.paths import TaskPaths
 from tools.runtime import data_options, eval_batch_size, run_stage, task_of
+from tools.tasks import CUSTOM
 
 
 def predict_glue(settings: argparse.Namespace, where: TaskPaths) -> None:
@@ -29,7 +30,8 @@ def predict_glue(settings: argparse.Namespace, where: TaskPaths) -> None:
         if settings.submission:
             print(write_server_file(where.glue_submission, task, split, examples.row_ids, predictions))
         file = where.glue_prediction(settings.model_path, split)
-        write_predictions(file, examples.row_ids, predictions)
+        named = [task.label_names[label] for label in predictions] if task.name == CUSTOM else predictions
+        write_predictions(file, examples.row_ids, named)
         print(file)
     if settings.submission and (archive := zip_if_complete(where.glue_submission)):
         print(archive)

@@ -13,6 +13,7 @@ from transformers import BertTokenizerFast
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
 from tools import demo_task
+from tools.lock import locked
 from tools.paths import ROOT, TaskPaths
 
 WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
@@ -126,6 +127,54 @@ def test_glue_predictions(whole_run, flags):
     rows = [line.split("\t") for line in files[0].read_text().splitlines()]
     assert rows[0] == ["index", "prediction"] and [int(r[0]) for r in rows[1:]] == list(range(13))
     assert {r[1] for r in rows[1:]} <= {"0", "1"}
+
+
+def test_evaluation_keeps_flops_per_example(whole_run):
+    _, where = whole_run
+    (evaluated,) = where.logs.glob("evaluation_tiny*.json")
+    file = where.flops_per_example(Path(evaluated.stem.removeprefix("evaluation_")), "validation")
+    with np.load(file, allow_pickle=False) as stored:
+        assert stored["lengths"].shape == (21, 4) and stored["row_ids"].tolist() == sorted(stored["row_ids"].tolist())
+        speedup = stored["bert"].sum() / stored["model"].sum()
+    assert json.loads(evaluated.read_text())["validation"]["speedup"] == pytest.approx(speedup)
+
+
+def test_calibration_writes_the_chosen_factor(whole_run, flags):
+    _, where = whole_run
+    directory = where.adapler_last("tiny", 0.5, 0.0005).with_suffix("")
+    command = f"python tools/calibrate.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
+    result = run(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
+    assert result.returncode == 0, result.stderr[-3000:]
+    curve = json.loads(where.eta_scales(directory).read_text())
+    assert [point["eta_scale"] for point in curve["curve"]] == [0.5, 1, 2]
+    speedups = [point["speedup"] for point in curve["curve"]]
+    assert speedups == sorted(speedups)
+    assert json.loads((directory / "config.json").read_text())["eta_scale"] == curve["chosen"]
+    refused = run(f"{command} --SCALES 1 --MAX_LOSS -2")
+    assert refused.returncode == 2 and "stays as it was" in refused.stderr
+
+
+def test_custom_labels_come_back_by_name(place, tmp_path):
+    for split, rows in (("train", 40), ("validation", 9), ("test", 5)):
+        lines = [f"{'good' if i % 2 else 'bad'} film,{'yes' if i % 2 else 'no'}" for i in range(rows)]
+        (tmp_path / f"{split}.csv").write_text("title,kind\n" + "\n".join(lines) + "\n")
+    flags = f"--TASK custom --BACKBONE {place['backbone']} --DATA_DIR {tmp_path} --MAX_LENGTH 16 --DATA_SEED 7"
+    flags += " --TEXT_COLUMNS title --LABEL_COLUMN kind"
+    trained = run(f"python run_files/run_classification_bert.py {flags} --EPOCHS 1 --LEARNING_RATE 0.01")
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    weights = trained.stdout.splitlines()[-1]
+    predicted = run(f"python run_files/run_glue_prediction.py {flags} --MODEL_PATH {weights}")
+    assert predicted.returncode == 0, predicted.stderr[-3000:]
+    rows = [line.split("\t") for line in Path(predicted.stdout.splitlines()[-1]).read_text().splitlines()]
+    assert len(rows) == 6 and {row[1] for row in rows[1:]} <= {"yes", "no"}
+
+
+def test_a_second_run_in_one_directory_is_refused(flags):
+    where = TaskPaths(NAME, 8, "sst2")
+    with locked(where.root):
+        result = run(f"python run_files/run_classification_bert.py --TASK sst2 --DATA_SEED 8 {flags}")
+    assert result.returncode == 2 and f"process {os.getpid()} is running" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_flag_that_no_stage_knows_is_an_error(flags):

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from transformers import BertTokenizerFast
 
-from tests.test_pipeline import WORDS
+from models import TFAdapLeRForSequenceClassification
+from tests import tiny
+from tests.test_pipeline import WORDS, write_backbone
 from tools.data import DataOptions, has_evidence, load_examples, load_rows, make_custom_task
 from tools.errors import UserError
+from tools.extend_positions import extend
 from tools.paths import ROOT
-from tools.tasks import TABLE
+from tools.tasks import TABLE, hold_out
 from tools.windows import PER_DOCUMENT, cut, document_logits
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -240,3 +243,51 @@ def test_real_counts(name):
             assert (train, dev, len(load_rows(task, "test", options))) == (1600, 200, 199)
         else:
             assert train + dev == TOTALS[name] and dev == task.held_out_rows(TOTALS[name])
+
+
+def test_hold_out_moves_the_published_validation_split_to_test(tmp_path):
+    (tmp_path / "sst2").mkdir()
+    for split, count in (("train", 30), ("validation", 7), ("test", 5)):
+        lines = [json.dumps({"sentence": f"{split} {i}", "label": i % 2}) for i in range(count)]
+        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(lines))
+    task, options = hold_out(TABLE["sst2"], 10), DataOptions(tmp_path)
+    rows = {split: load_rows(task, split, options)["sentence"][:] for split in ("train", "validation", "test")}
+    assert [len(texts) for texts in rows.values()] == [20, 10, 7]
+    assert all(text.startswith("validation") for text in rows["test"])
+    assert not set(rows["train"]) & set(rows["validation"])
+    with pytest.raises(UserError, match="imdb"):
+        hold_out(TABLE["imdb"], 10)
+
+
+def test_fnc_can_be_split_by_body(tmp_path):
+    (tmp_path / "fnc").mkdir()
+    bodies = "".join(f'{i},"text of {i}"\n' for i in range(40))
+    (tmp_path / "fnc" / "train_bodies.csv").write_text("Body ID,articleBody\n" + bodies)
+    stances = "".join(f"headline {i},{i % 40},{'agree' if i % 2 else 'unrelated'}\n" for i in range(400))
+    (tmp_path / "fnc" / "train_stances.csv").write_text("Headline,Body ID,Stance\n" + stances)
+    options = DataOptions(tmp_path, by_group=True)
+    train, dev = (set(load_rows(TABLE["fnc"], split, options)["articleBody"][:]) for split in ("train", "validation"))
+    assert dev and not train & dev and len(train | dev) == 40
+    with pytest.raises(UserError, match="SPLIT_BY_BODY"):
+        load_rows(TABLE["imdb"], "validation", imdb_options(tmp_path))
+
+
+def imdb_options(folder) -> DataOptions:
+    (folder / "imdb").mkdir()
+    rows = [json.dumps({"text": f"text {i}", "label": i % 2}) for i in range(40)]
+    (folder / "imdb" / "train.jsonl").write_text("\n".join(rows))
+    return DataOptions(folder, by_group=True)
+
+
+def test_extended_positions_are_tiled(tmp_path):
+    write_backbone(tmp_path / "short")
+    extend(str(tmp_path / "short"), 40, tmp_path / "long")
+    short, long = (TFAdapLeRForSequenceClassification.from_pretrained(tmp_path / name) for name in ("short", "long"))
+    tables = [model.bert.embeddings.position_embeddings.numpy() for model in (short, long)]
+    assert np.array_equal(tables[1], np.concatenate([tables[0], tables[0], tables[0]])[:40])
+    batch = tiny.inputs((7, 5))
+    batch["input_ids"] %= 15
+    assert np.allclose(short.bert(batch).pooler_output, long.bert(batch).pooler_output, atol=1e-6)
+    assert long(tiny.inputs((30,), width=30) | {"input_ids": np.ones((1, 30), np.int32)}).logits.shape == (1, 2)
+    with pytest.raises(UserError, match="already"):
+        extend(str(tmp_path / "short"), 16, tmp_path / "no")

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
+from sklearn.model_selection import GroupShuffleSplit
 from transformers import PreTrainedTokenizerBase
 
 from tools import demo_task, paths, readers, windows
@@ -28,11 +31,12 @@ SPLIT_SEED = 1234
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What a run wants of a data set; None means all rows."""
+    """What a run wants of a data set; None means all rows. `by_group` keeps the task's groups out of two splits."""
 
     data_dir: Path | None = None
     max_train_examples: int | None = None
     max_eval_examples: int | None = None
+    by_group: bool = False
 
     def limit(self, split: str) -> int | None:
         return self.max_train_examples if split == "train" else self.max_eval_examples
@@ -73,10 +77,26 @@ def load_rows(task: Task, split: str, options: DataOptions) -> datasets.Dataset:
     data_dir = _generated(task) if task.generated and options.data_dir is None else options.data_dir
     rows = _labelled(task, source, _read(task, source, data_dir), _where(task, source, data_dir))
     if task.held_out and split in ("train", "validation") and "validation" not in task.splits:
-        cut = rows.train_test_split(task.held_out_rows(len(rows)), seed=SPLIT_SEED)
-        rows = cut["test"] if held_out else cut["train"]
+        rows = _held_out_part(task, rows, options.by_group)[held_out]
     limit = options.limit(split)
     return rows if limit is None or limit >= len(rows) else rows.shuffle(SPLIT_SEED).select(range(limit))
+
+
+def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """(train, validation) of a train split.
+
+    Raises:
+        UserError: the task knows no groups to split by.
+    """
+    count = task.held_out_rows(len(rows))
+    if not by_group:
+        cut = rows.train_test_split(count, seed=SPLIT_SEED)
+        return cut["train"], cut["test"]
+    if task.group_column is None:
+        raise UserError(f"--SPLIT_BY_BODY is for fnc; {task.name} has no bodies that several rows share")
+    splitter = GroupShuffleSplit(1, test_size=count / len(rows), random_state=SPLIT_SEED)
+    train, validation = next(splitter.split(rows, groups=rows[task.group_column][:]))
+    return rows.select(train), rows.select(validation)
 
 
 def _generated(task: Task) -> Path:
@@ -175,13 +195,16 @@ def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> dat
 
 def _check_texts(where: str, rows: datasets.Dataset, column: str) -> None:
     """Raises UserError for the first row whose text is empty or not UTF-8."""
-    number = -1
+    texts = rows.with_format("arrow")[column][:]
+    if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
+        raise UserError(f"{where}, row 0: column '{column}' holds {texts.type} where a text was expected")
     try:
-        for number, text in enumerate(rows[column]):
-            if not isinstance(text, str) or not text.strip():
-                raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}, after row {number}: column '{column}' is not UTF-8 ({error})") from error
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{where}: column '{column}' is not UTF-8 ({error})") from error
+    empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
+    if (number := pc.index(empty, True).as_py()) >= 0:
+        raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
 
 
 def _label_ids(task: Task, where: str, labels: list, hidden_allowed: bool) -> np.ndarray:

@@ -15,6 +15,7 @@ from transformers import TFBertModel
 
 from tools.checkpoints import load_tokenizer, save_directory
 from tools.errors import UserError
+from tools.runtime import run_program
 
 
 def extend(backbone: str, positions: int, output: Path) -> None:
@@ -38,18 +39,10 @@ def extend(backbone: str, positions: int, output: Path) -> None:
     save_directory(longer, tokenizer, output)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--BACKBONE", required=True, help="hub id or local directory")
-    parser.add_argument("--POSITIONS", type=int, default=1024, help="how many positions it shall have")
-    parser.add_argument("--OUTPUT", type=Path, required=True, help="directory to write")
-    arguments = parser.parse_args()
-    try:
-        extend(arguments.BACKBONE, arguments.POSITIONS, arguments.OUTPUT)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print(arguments.OUTPUT)
+def main(settings: argparse.Namespace) -> None:
+    extend(settings.backbone, settings.positions, settings.output)
+    print(settings.output)
 
 
 if __name__ == "__main__":
-    main()
+    run_program("extend_positions", __doc__, main)

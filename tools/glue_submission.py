@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ NAMED_LABELS = ("mnli", "ax", "qnli", "rte")
 """Tasks whose predictions the server wants by name; the others' are numbers."""
 
 
-def write_predictions(file: Path, row_ids: np.ndarray, predictions: np.ndarray) -> None:
+def write_predictions(file: Path, row_ids: np.ndarray, predictions: Sequence) -> None:
     """Writes the published format: a header, then index<TAB>prediction by rising index."""
     _write(file, row_ids, [str(prediction) for prediction in predictions])
 

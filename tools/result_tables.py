@@ -41,6 +41,17 @@ def tried_table(summary: dict) -> str:
     return markdown(rows)
 
 
+def loading_table(results: list[dict]) -> str:
+    """What tools/benchmark_loading.py measured, a row a task."""
+    rows = [("task", "MAX_LENGTH", "texts", "tokens", "read", "texts/s, batched", "texts/s, one by one", "peak memory")]
+    for result in results:
+        memory = f"{result['megabytes_peak']:.0f} MB ({result['megabytes_before']:.0f} before loading)"
+        rates = f"{result['per_second']:.0f}", f"{result['one_by_one_per_second']:.0f}"
+        sizes = result["task"], result["max_length"], result["examples"], result["tokens"]
+        rows.append((*sizes, f"{result['read_seconds']:.1f} s", *rates, memory))
+    return markdown(rows)
+
+
 def markdown(rows: list[tuple]) -> str:
     """Rows of cells, the header first, with columns aligned."""
     widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]

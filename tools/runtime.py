@@ -100,7 +100,9 @@ def task_of(settings: argparse.Namespace) -> Task:
 
 def data_options(settings: argparse.Namespace) -> DataOptions:
     """The settings' part that chooses data."""
-    return DataOptions(settings.data_dir, settings.max_train_examples, settings.max_eval_examples)
+    return DataOptions(
+        settings.data_dir, settings.max_train_examples, settings.max_eval_examples, settings.split_by_body
+    )
 
 
 def eval_batch_size(settings: argparse.Namespace) -> int:

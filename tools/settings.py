@@ -92,6 +92,7 @@ FLAGS: dict[str, dict] = {
         "type": positive,
         "help": "take this many training rows for validation, and the published validation split for test",
     },
+    "SPLIT_BY_BODY": {"action": "store_true", "help": "fnc: no article body of validation occurs in train"},
     "RESUME": {"action": "store_true", "help": "go on after the last finished epoch of a run that was interrupted"},
     "DETERMINISTIC": {"action": "store_true", "help": "bit-equal results for equal seeds on one machine; slower"},
     "KEEP_BEST": {"type": positive, "help": "delete the weights of all but this many best epochs"},
@@ -114,6 +115,7 @@ FLAGS: dict[str, dict] = {
     "SAVE": {"type": Path, "help": "also write the results to this JSON file"},
     "FULL": {"action": "store_true", "help": "the whole grid; takes an hour or more"},
     "ETA_SCALE": {"type": float, "help": "factor on eta, more than 1 is faster (default: the model's own)"},
+    "POSITIONS": {"type": positive, "default": 1024, "help": "how many positions the backbone shall have"},
     "LENGTHS": {"type": positive, "nargs": "+", "default": [2, 16, 64, 128, 512], "help": "tokens of an example"},
     "SHARD": {"type": shard, "metavar": "I/N", "help": "only the I-th of N parts of the input (from 1)"},
     "MAX_LOSS": {
@@ -157,7 +159,7 @@ _TRAINING = [
     "RESHUFFLE",
     "RESUME",
 ]
-_SUBSETS = ["MAX_TRAIN_EXAMPLES", "MAX_EVAL_EXAMPLES"]
+_SUBSETS = ["MAX_TRAIN_EXAMPLES", "MAX_EVAL_EXAMPLES", "SPLIT_BY_BODY"]
 _SPEED = ["GAMMA", "PHI", "SAVE_NAME", "SPEEDUP_LEARNING_RATE", "CP_LEARNING_RATE", "ETA_INIT"]
 
 STAGES: dict[str, list[str]] = {
@@ -201,6 +203,8 @@ STAGES: dict[str, list[str]] = {
 """Stage -> the flags it takes; "check" takes none, so it only finds out whether all flags exist."""
 
 PROGRAMS: dict[str, list[str]] = {
+    "benchmark_loading": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "SAVE"],
+    "extend_positions": ["BACKBONE", "POSITIONS", "OUTPUT"],
     "flops_calc": ["BACKBONE", "LENGTHS"],
     "export_saved_model": ["MODEL_PATH", "OUTPUT"],
     "benchmark_inference": ["MODEL_PATH?", "TASK?", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "FULL", "SAVE"],

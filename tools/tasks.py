@@ -24,6 +24,7 @@ class Task:
         convert: raw hub row -> row with text and label columns, where the hub's schema differs.
         generated: the project makes this data set itself (see `tools.demo_task`).
         read: function of `tools.readers` for local files that are not one table a split.
+        group_column: column whose values several rows share, by which a dev set can be cut.
         windowed: long documents are cut into windows (see `tools.windows`); rows have `spans`.
     """
 
@@ -40,6 +41,7 @@ class Task:
     generated: bool = False
     label_column: str = "label"
     read: str | None = None
+    group_column: str | None = None
     windowed: bool = False
 
     @property
@@ -209,6 +211,7 @@ ROWS = (
         published_train=49_972,
         class_weights=(1.0, 3.0, 3.0, 3.0),
         label_column="Stance",
+        group_column="articleBody",
         read="read_fnc",
     ),
     # https://www.eraserbenchmark.com: movies.tar.gz

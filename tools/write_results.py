@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import RESULTS, RESULTS_PAGE
-from tools.result_tables import run_table, tried_table
+from tools.result_tables import loading_table, run_table, tried_table
 
 INTRODUCTION = """# Results
 
@@ -59,7 +59,13 @@ def inference_section(result: dict) -> str:
     return "\n\n".join([f"## Inference: {result['model']}", conditions, inference_tables(result)])
 
 
-SECTIONS = {"run": run_section, "inference": inference_section}
+def loading_section(result: dict) -> str:
+    """One measurement of the loader."""
+    conditions = f"`tools/benchmark_loading.py`; machine: {result['machine']}; commit {result['commit']}."
+    return "\n\n".join([f"## Loading: {result['task']}", conditions, loading_table([result])])
+
+
+SECTIONS = {"run": run_section, "inference": inference_section, "loading": loading_section}
 """Kind of a result file -> what writes its section."""
 KINDS = list(SECTIONS)
 
