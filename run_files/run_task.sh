@@ -43,7 +43,8 @@ if [ "$INITIAL" = fine_tuned ]; then
 fi
 stage store_saliencies ./tools/store_saliencies.py "${SALIENCIES[@]}"
 last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
-adapler=$result
+adapler=${result%.h5}
+stage calibrate ./tools/calibrate.py --MODEL_PATH "$adapler"
 stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$fine_tuned"
-stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$adapler" --LR_MODEL --CHECK_LR_MODE
+stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$adapler" --CHECK_LR_MODE
 stage summarize ./tools/summarize_run.py --MODEL_PATH "$adapler"

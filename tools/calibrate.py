@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import fine_tuning_log
 from tools.checkpoints import load_model, load_tokenizer, model_directory, set_eta_scale
 from tools.data import Examples, load_examples
-from tools.errors import UserError
 from tools.evaluation import predict, report
 from tools.files import write_json
 from tools.paths import TaskPaths
@@ -37,10 +36,11 @@ def calibrate(settings: argparse.Namespace, where: TaskPaths) -> None:
     write_json(where.eta_scales(directory), {"fine_tuned": fine_tuned, "curve": curve, "chosen": chosen})
     print(_table(task, curve, chosen))
     if chosen is None:
-        raise UserError(
+        print(
             f"no factor keeps the dev score above {fine_tuned - settings.max_loss:.4f} ({fine_tuned:.4f} fine-tuned "
             f"less --MAX_LOSS {settings.max_loss}); {directory} stays as it was"
         )
+        return
     set_eta_scale(directory, chosen)
     print(f"eta_scale {chosen} is now in {directory / 'config.json'}")
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = Path(os.environ.get("ADAPLER_DIRECTORY", ROOT / "directory"))
 """Set ADAPLER_DIRECTORY to keep models and logs on another disk."""
 RESULTS = ROOT / "results"
+FIGURES = RESULTS / "figures"
 RESULTS_PAGE = ROOT / "RESULTS.md"
 DEFAULT_BACKBONE = "bert-base-uncased"
 

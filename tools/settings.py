@@ -126,7 +126,7 @@ FLAGS: dict[str, dict] = {
     "SCALES": {
         "type": float,
         "nargs": "+",
-        "default": [0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0],
+        "default": [0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 2.0, 3.0],
         "help": "factors on eta to try",
     },
     "INPUT": {"type": Path, "required": True, "help": "texts: .txt (one a line), .csv, .tsv, .jsonl or .parquet"},

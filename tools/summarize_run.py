@@ -38,6 +38,7 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "settings": {stage: record["settings"] for stage, record in records.items()},
         "seconds": {stage: seconds(record) for stage, record in records.items()},
         "tried": [_read(log) for log in where.adapler_logs],
+        "eta_scales": _read_if_there(where.eta_scales(settings.model_path)),
         "bert": _read(where.evaluation(where.fine_tuned(best))),
         "adapler": _read(where.evaluation(settings.model_path)),
     }
@@ -65,6 +66,10 @@ def _read(file: Path) -> dict:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
+
+
+def _read_if_there(file: Path) -> dict | None:
+    return _read(file) if file.exists() else None
 
 
 if __name__ == "__main__":

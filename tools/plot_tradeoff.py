@@ -1,0 +1,116 @@
+"""Figures of score against speedup, and of tokens left per layer, from committed or fresh results.
+
+Takes summaries that tools/summarize_run.py --SAVE wrote and curves that tools/calibrate.py left; writes
+<OUTPUT>/<task>_tradeoff.png and <task>_lengths.png and, beside each, the numbers in it as .csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+
+from tools.files import replacing
+from tools.paths import FIGURES, RESULTS
+
+
+def plot_task(task: str, summaries: list[dict], output: Path) -> list[Path]:
+    """Both figures of one task; gives the files."""
+    return [
+        _figure(output / f"{task}_tradeoff", tradeoff_rows(summaries), _draw_tradeoff, summaries[0]["metric"]),
+        _figure(output / f"{task}_lengths", length_rows(summaries), _draw_lengths, "tokens left"),
+    ]
+
+
+def tradeoff_rows(summaries: list[dict]) -> list[dict]:
+    """Every epoch of every run that was tried, and every factor on eta, by its dev score and FLOPs speedup."""
+    rows = []
+    for summary in summaries:
+        metric = summary["metric"]
+        rows.append(_row(f"BERT, seed {summary['seed']}", "fine-tuned", summary["bert"]["validation"], metric))
+        for run in summary["tried"]:
+            settings = run["settings"]
+            series = f"gamma {settings['gamma']}, phi {settings['phi']}, seed {summary['seed']}"
+            epochs = enumerate(run["epochs"], start=1)
+            rows += [_row(series, f"epoch {number}", epoch["validation"], metric) for number, epoch in epochs]
+        for point in (summary.get("eta_scales") or {}).get("curve", []):
+            rows.append(_row(f"eta scale, seed {summary['seed']}", f"{point['eta_scale']:g}", point, metric))
+    return rows
+
+
+def length_rows(summaries: list[dict]) -> list[dict]:
+    """Mean tokens that each layer of the evaluated model ran on; layer 0 is the input."""
+    return [
+        {"series": f"seed {summary['seed']}", "layer": layer, "tokens": tokens}
+        for summary in summaries
+        for layer, tokens in enumerate(summary["adapler"]["validation"]["mean_lengths"])
+    ]
+
+
+def _row(series: str, point: str, values: dict, metric: str) -> dict:
+    return {"series": series, "point": point, "speedup": values["speedup"], "score": values[metric]}
+
+
+def _figure(stem: Path, rows: list[dict], draw, label: str) -> Path:
+    """Writes <stem>.csv and <stem>.png."""
+    with replacing(stem.with_suffix(".csv")) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    draw(axes, rows, label)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    with replacing(stem.with_suffix(".png")) as temporary:
+        figure.savefig(temporary, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
+    return stem.with_suffix(".png")
+
+
+def _draw_tradeoff(axes, rows: list[dict], label: str) -> None:
+    for series, points in _by_series(rows):
+        line = "-" if series.startswith("eta scale") else ""
+        axes.plot(
+            [p["speedup"] for p in points], [p["score"] for p in points], marker="o", linestyle=line, label=series
+        )
+    axes.set(xlabel="FLOPs speedup", ylabel=f"dev {label}")
+
+
+def _draw_lengths(axes, rows: list[dict], label: str) -> None:
+    for series, points in _by_series(rows):
+        axes.plot([p["layer"] for p in points], [p["tokens"] for p in points], marker="o", label=series)
+    axes.set(xlabel="layer (0 is the input)", ylabel=f"mean {label}")
+    axes.set_ylim(bottom=0)
+
+
+def _by_series(rows: list[dict]):
+    for series in dict.fromkeys(row["series"] for row in rows):
+        yield series, [row for row in rows if row["series"] == series]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all runs in results/)")
+    parser.add_argument("--OUTPUT", type=Path, default=FIGURES, help="folder for the figures (default: %(default)s)")
+    arguments = parser.parse_args()
+    tasks: dict[str, list[dict]] = {}
+    for file in arguments.files or sorted(RESULTS.glob("*.json")):
+        summary = json.loads(file.read_text(encoding="utf-8"))
+        if summary.get("kind", "run") == "run":
+            tasks.setdefault(summary["task"], []).append(summary)
+    for task, summaries in tasks.items():
+        print(*plot_task(task, summaries, arguments.OUTPUT), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
