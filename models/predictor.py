@@ -39,37 +39,47 @@ class AdapLeRPredictor:
         self.max_length = getattr(config, "MAX_LENGTH", config.max_position_embeddings)
         self.takes_pairs = len(getattr(config, "text_columns", [])) == 2
 
-    def __call__(self, texts: Text | Iterable[Text]) -> list[dict]:
+    def __call__(self, texts: Text | Iterable[Text], spans: bool = False) -> list[dict]:
         """The answer to each text, in order.
+
+        Args:
+            spans: also tell which characters each layer still ran on.
 
         Returns:
             dicts of `label`, `score` (the label's probability; the value itself for a regression) and `lengths`,
-            the tokens that each layer ran on.
+            the tokens that each layer ran on; with `spans`, also `spans`: for each layer, (start, end) in characters of
+            each word piece that is left, or (0 or 1, start, end) in a pair.
 
         Raises:
             ValueError: a text is not a string, or not a pair where the model was trained on pairs.
         """
-        return list(self.stream([texts] if isinstance(texts, str) else texts))
+        return list(self.stream([texts] if isinstance(texts, str) else texts, spans))
 
-    def stream(self, texts: Iterable[Text]) -> Iterator[dict]:
+    def stream(self, texts: Iterable[Text], spans: bool = False) -> Iterator[dict]:
         """As calling it, for inputs that do not fit into memory: reads and answers them part by part."""
         texts = iter(texts)
         while part := list(itertools.islice(texts, self.batch_size * self.BATCHES_AHEAD)):
-            yield from self._answer(part)
+            yield from self._answer(part, spans)
 
-    def _answer(self, texts: list[Text]) -> list[dict]:
+    def _answer(self, texts: list[Text], spans: bool) -> list[dict]:
         for text in texts:
             self._check(text)
         columns = zip(*texts, strict=True) if isinstance(texts[0], tuple) else [texts]
-        encoded = self.tokenizer(*map(list, columns), truncation=True, max_length=self.max_length)
+        encoded = self.tokenizer(
+            *map(list, columns), truncation=True, max_length=self.max_length, return_offsets_mapping=spans
+        )
+        offsets = encoded.pop("offset_mapping", None)
         by_length = np.argsort([len(ids) for ids in encoded["input_ids"]], kind="stable")
         answers: list[dict] = [{}] * len(texts)
         for start in range(0, len(texts), self.batch_size):
             chosen = by_length[start : start + self.batch_size]
             batch = {name: [values[i] for i in chosen] for name, values in encoded.items()}
             inputs = self.tokenizer.pad(batch, return_tensors="np")
-            for place, answer in zip(chosen, self._run(inputs), strict=True):
+            for place, answer, kept in zip(chosen, *self._run(inputs), strict=True):
                 answers[place] = answer
+                if spans:
+                    found = _character_spans(encoded.sequence_ids(int(place)), offsets[place], pair=self.takes_pairs)
+                    answer["spans"] = [[found[at] for at in layer if at in found] for layer in kept]
         return answers
 
     def _check(self, text: Text) -> None:
@@ -79,16 +89,32 @@ class AdapLeRPredictor:
         wanted = f"a pair of strings ({', '.join(self.model.config.text_columns)})" if self.takes_pairs else "a string"
         raise ValueError(f"{wanted} is expected for this model, got {text!r:.100}")
 
-    def _run(self, inputs: dict[str, np.ndarray]) -> Iterator[dict]:
+    def _run(self, inputs: dict[str, np.ndarray]) -> tuple[list[dict], list[list]]:
+        """Answers of one batch, and of each example the positions left at each layer."""
         config = self.model.config
         inputs = {name: tf.constant(values, tf.int32) for name, values in inputs.items()}
         if self.model.is_adapler:
             outputs = self.model(inputs, lr_mode=True, eta_scale=self.eta_scale)
             lengths = np.stack(outputs.lengths, axis=1).astype(int)
+            kept = list(zip(*(layer.to_list() for layer in outputs.kept_positions), strict=True))
         else:
             outputs = self.model(inputs)
-            lengths = np.repeat(inputs["attention_mask"].numpy().sum(axis=1)[:, None], config.num_hidden_layers, axis=1)
+            tokens = inputs["attention_mask"].numpy().sum(axis=1)
+            lengths = np.repeat(tokens[:, np.newaxis], config.num_hidden_layers, axis=1)
+            kept = [[range(length)] * config.num_hidden_layers for length in tokens]
         logits = outputs.logits.numpy()
         scores = logits if config.num_labels == 1 else tf.nn.softmax(logits).numpy()
-        for row, best, layers in zip(scores, logits.argmax(axis=1), lengths, strict=True):
-            yield {"label": config.id2label[int(best)], "score": float(row[best]), "lengths": layers.tolist()}
+        answers = [
+            {"label": config.id2label[int(best)], "score": float(row[best]), "lengths": layers.tolist()}
+            for row, best, layers in zip(scores, logits.argmax(axis=1), lengths, strict=True)
+        ]
+        return answers, kept
+
+
+def _character_spans(texts: list[int | None], offsets: list[tuple[int, int]], pair: bool) -> dict[int, tuple]:
+    """Token position -> its characters, special tokens left out."""
+    return {
+        position: (text, *span) if pair else tuple(span)
+        for position, (text, span) in enumerate(zip(texts, offsets, strict=True))
+        if text is not None
+    }

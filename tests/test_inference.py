@@ -32,6 +32,8 @@ def directory(tmp_path_factory):
     model.config.update({"id2label": {0: "bad", 1: "good"}, "MAX_LENGTH": 9, "text_columns": ["text"]})
     model.to_AdapLeR()
     model.bert.encoder.eta.assign([0.8, 0.9, 0.9])
+    for predictor in model.bert.encoder.contribution_predictors:  # so that some tokens fall below
+        predictor.score.kernel.assign(50 * predictor.score.kernel)
     saved = backbone.parent / "model"
     model.save_pretrained(saved)
     BertTokenizerFast.from_pretrained(backbone).save_pretrained(saved)

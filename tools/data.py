@@ -64,8 +64,11 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
     return custom_task(tuple(text_columns), label_column, names)
 
 
-def load_rows(task: Task, split: str, options: DataOptions) -> datasets.Dataset:
+def load_rows(task: Task, split: str, options: DataOptions, with_rationale: bool = False) -> datasets.Dataset:
     """Rows of one split with columns row_id (the row's number in its file), the text columns and the label.
+
+    Args:
+        with_rationale: with column rationale, a 0/1 for each word of the text.
 
     Raises:
         UserError: the split does not exist or cannot be read, a column is missing, a label is out of range.
@@ -75,7 +78,11 @@ def load_rows(task: Task, split: str, options: DataOptions) -> datasets.Dataset:
         raise UserError(f"{task.name} has no {split} split; it has {', '.join(task.splits)}")
     source = "train" if held_out else split
     data_dir = _generated(task) if task.generated and options.data_dir is None else options.data_dir
-    rows = _labelled(task, source, _read(task, source, data_dir), _where(task, source, data_dir))
+    where = _where(task, source, data_dir)
+    published = _read(task, source, data_dir)
+    rows = _labelled(task, source, published, where)
+    if with_rationale and not task.windowed:
+        rows = rows.add_column("rationale", _rationales(task, published, where))
     if task.held_out and split in ("train", "validation") and "validation" not in task.splits:
         rows = _held_out_part(task, rows, options.by_group)[held_out]
     limit = options.limit(split)
@@ -207,6 +214,16 @@ def _check_texts(where: str, rows: datasets.Dataset, column: str) -> None:
         raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
 
 
+def _rationales(task: Task, rows: datasets.Dataset, where: str) -> list[list[int]]:
+    """Marks of each row's words."""
+    if task.rationale is None:
+        raise UserError(f"{task.name} has no human rationales")
+    try:
+        return [task.rationale(row) for row in rows]
+    except KeyError as error:
+        raise UserError(f"{where} has no column {error}: its rows have no human rationales") from error
+
+
 def _label_ids(task: Task, where: str, labels: list, hidden_allowed: bool) -> np.ndarray:
     """Label ids from ids or names, or a regression's values; -1 is an unknown label, as in GLUE's test sets."""
     names = {name: number for number, name in enumerate(task.label_names)}
@@ -233,7 +250,8 @@ class Examples:
         labels: int32 [N], or float32 for a regression; -1 where unknown.
         pad_id: what fills up batches.
         saliency: ragged float32 [N, None] over the same tokens, once joined.
-        rationale: ragged int32 [N, None], 1 at the human rationale's tokens, where the task has them.
+        rationale: ragged int32 [N, None], 1 at the human rationale's tokens, where asked for.
+        word: ragged int32 [N, None], the word that each token is a piece of, -1 at special tokens, with `rationale`.
         documents: the row that each window was cut from, int64 [N], where the task has windows.
     """
 
@@ -244,6 +262,7 @@ class Examples:
     pad_id: int
     saliency: tf.RaggedTensor | None = None
     rationale: tf.RaggedTensor | None = None
+    word: tf.RaggedTensor | None = None
     documents: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -262,10 +281,14 @@ class Examples:
         """The examples at positions `order`."""
         ragged = {
             name: None if getattr(self, name) is None else tf.gather(getattr(self, name), order)
-            for name in ("input_ids", "token_type_ids", "saliency", "rationale")
+            for name in ("input_ids", "token_type_ids", "saliency", "rationale", "word")
         }
         documents = None if self.documents is None else self.documents[order]
         return replace(self, row_ids=self.row_ids[order], labels=self.labels[order], documents=documents, **ragged)
+
+    def replace_tokens(self, input_ids: tf.RaggedTensor, token_type_ids: tf.RaggedTensor) -> Examples:
+        """The same examples with other tokens, and without what belonged to the old ones."""
+        return Examples(self.row_ids, input_ids, token_type_ids, self.labels, self.pad_id)
 
     def token_checksums(self) -> np.ndarray:
         """CRC-32 of each example's token ids, uint32 [N]: tells whether a stored row still belongs to its example."""
@@ -310,17 +333,22 @@ def load_examples(
     max_length: int,
     options: DataOptions,
     every_window: bool = False,
+    with_rationale: bool = False,
 ) -> Examples:
     """Rows of a split as tokens, truncated to `max_length` (the longer text of a pair loses first).
 
     Args:
         every_window: keep the windows without evidence too, which as published are left out.
+        with_rationale: with the human rationale of each token; examples without any marked word are left out.
+
+    Raises:
+        UserError: nobody marked rationales in this split.
     """
-    rows = load_rows(task, split, options)
+    rows = load_rows(task, split, options, with_rationale)
     examples = encode(rows, task, tokenizer, max_length)
-    if not task.windowed or every_window:
-        return examples
-    return examples.take(np.flatnonzero(has_evidence(examples)))
+    if with_rationale or (task.windowed and not every_window):
+        return examples.take(np.flatnonzero(has_evidence(examples)))
+    return examples
 
 
 def has_evidence(examples: Examples) -> np.ndarray:
@@ -334,11 +362,14 @@ def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBas
     def tokenise(batch: dict) -> dict:
         if task.windowed:
             return windows.tokenise(batch, tokenizer, max_length)
+        if marked:
+            return _tokenise_marked(batch["rationale"], batch[task.text_columns[0]], tokenizer, max_length)
         texts = [batch[column] for column in task.text_columns]
         encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=True)
         return {name: encoded[name] for name in ("input_ids", "token_type_ids")}
 
-    key = (rows._fingerprint, tokenizer.backend_tokenizer.to_str(), task.text_columns, max_length)
+    marked = "rationale" in rows.column_names
+    key = (rows._fingerprint, marked, tokenizer.backend_tokenizer.to_str(), task.text_columns, max_length)
     tokens = rows.map(
         tokenise,
         batched=True,
@@ -352,9 +383,24 @@ def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBas
         token_type_ids=_ragged(tokens, "token_type_ids"),
         labels=np.asarray(tokens["label"][:], np.int32 if task.label_names else np.float32),
         pad_id=tokenizer.pad_token_id,
-        rationale=_ragged(tokens, "rationale") if task.windowed else None,
+        rationale=_ragged(tokens, "rationale") if task.windowed or marked else None,
+        word=_ragged(tokens, "word") if task.windowed or marked else None,
         documents=np.asarray(tokens["document"][:], np.int64) if task.windowed else None,
     )
+
+
+def _tokenise_marked(marks: list, texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict:
+    """Tokens with the word that each belongs to, and that word's mark."""
+    words = [text.split() for text in texts]
+    encoded = tokenizer(
+        words, is_split_into_words=True, truncation=True, max_length=max_length, return_token_type_ids=True
+    )
+    places = [[-1 if word is None else word for word in encoded.word_ids(row)] for row in range(len(words))]
+    told = [
+        [int(word >= 0 and word < len(row) and row[word]) for word in place]
+        for place, row in zip(places, marks, strict=True)
+    ]
+    return {name: encoded[name] for name in ("input_ids", "token_type_ids")} | {"word": places, "rationale": told}
 
 
 def _ragged(tokens: datasets.Dataset, column: str) -> tf.RaggedTensor:

@@ -83,6 +83,14 @@ class TaskPaths:
         """Row ids and token checksums of the matrix's rows."""
         return self.saliency_matrix(split, epoch).with_suffix(".rows.npz")
 
+    def attentions(self, split: str, epoch: int, rollout: bool, only_last_layer: bool) -> Path:
+        """Attention of each example; one .npy a row id in one .npz."""
+        kind = ("_rollout" if rollout else "") + ("_last" if only_last_layer else "")
+        return self.root / "data" / "attentions" / split / f"attention_{epoch}{kind}.npz"
+
+    def rationales(self, model_path: Path, split: str) -> Path:
+        return self.logs / f"rationales_{_model_name(model_path)}_{split}.json"
+
     def adapler(self, save_name: str, gamma: float, phi: float) -> Path:
         """The chosen epoch's weights; the save_pretrained directory is the same without .h5."""
         return self.adaptive_models / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr.h5"

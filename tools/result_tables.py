@@ -41,6 +41,27 @@ def tried_table(summary: dict) -> str:
     return markdown(rows)
 
 
+RATIONALE_METRICS = {
+    "fpr": "FPR",
+    "tpr": "TPR",
+    "precision": "precision",
+    "f1": "F1",
+    "average_precision": "AP",
+    "roc_auc": "ROC-AUC",
+    "comprehensiveness": "comprehensiveness",
+    "sufficiency": "sufficiency",
+}
+
+
+def rationale_table(result: dict) -> str:
+    """Every method's metrics, with bootstrap intervals."""
+    rows = [("method", *RATIONALE_METRICS.values())]
+    for method, values in result["methods"].items():
+        cells = (values[name] for name in RATIONALE_METRICS)
+        rows.append((method, *(f"{c['mean']:.3f} ({c['low']:.3f}-{c['high']:.3f})" for c in cells)))
+    return markdown(rows)
+
+
 def loading_table(results: list[dict]) -> str:
     """What tools/benchmark_loading.py measured, a row a task."""
     rows = [("task", "MAX_LENGTH", "texts", "tokens", "read", "texts/s, batched", "texts/s, one by one", "peak memory")]

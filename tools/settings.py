@@ -88,6 +88,13 @@ FLAGS: dict[str, dict] = {
         "action": "store_true",
         "help": "another order of examples each epoch (published: one order)",
     },
+    "TEXT": {"nargs": "+", "help": "a text, or the two of a pair"},
+    "INDEX": {"type": int, "default": 0, "help": "row of the split, from 0"},
+    "HTML": {"type": Path, "help": "also write a web page"},
+    "JSON": {"type": Path, "help": "also write words, places and contributions"},
+    "EPOCH": {"type": positive, "help": "which epoch of stage 1 (default: the best on dev)"},
+    "ROLLOUT": {"action": "store_true", "help": "rollout instead of each layer's own attention"},
+    "ONLY_LAST_LAYER": {"action": "store_true", "help": "store the last layer's only"},
     "HOLD_OUT": {
         "type": positive,
         "help": "take this many training rows for validation, and the published validation split for test",
@@ -188,6 +195,16 @@ STAGES: dict[str, list[str]] = {
         "LR_MODEL",
         "SUBMISSION",
     ],
+    "store_attentions": [
+        *_COMMON,
+        "BATCH_SIZE",
+        "SPLIT",
+        *_SUBSETS,
+        "EPOCH",
+        "ROLLOUT",
+        "ONLY_LAST_LAYER",
+    ],
+    "evaluate_rationales": [*_COMMON, "BATCH_SIZE", "SPLIT", *_SUBSETS, "MODEL_PATH", "EPOCH", "SAVE"],
     "calibrate": [
         *_COMMON,
         "BATCH_SIZE",
@@ -208,6 +225,7 @@ PROGRAMS: dict[str, list[str]] = {
     "flops_calc": ["BACKBONE", "LENGTHS"],
     "export_saved_model": ["MODEL_PATH", "OUTPUT"],
     "benchmark_inference": ["MODEL_PATH?", "TASK?", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "FULL", "SAVE"],
+    "show_tokens": ["MODEL_PATH", "TEXT", "TASK?", "SPLIT", "INDEX", "DATA_DIR", "HTML", "JSON"],
     "predict": ["MODEL_PATH", "INPUT", "OUTPUT", "TEXT_COLUMNS", "BATCH_SIZE", "ETA_SCALE", "SHARD"],
 }
 """Program that has no folder of one task -> the flags it takes; with a question mark, optional ones."""

@@ -1,24 +1,55 @@
-"""Shows which tokens of a text each layer still runs on."""
+"""Shows which words of a text each layer still runs on: coloured text in the terminal, a web page, or JSON.
+
+python tools/show_tokens.py --MODEL_PATH DIR --TEXT "some text"
+python tools/show_tokens.py --MODEL_PATH DIR --TASK sst2 --SPLIT validation --INDEX 3 --HTML page.html
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import sys
+from pathlib import Path
 
-import numpy as np
-from transformers import PreTrainedTokenizerBase
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-DROPPED = "·"
+from tools.checkpoints import load_saved, load_tokenizer, model_directory
+from tools.data import DataOptions, load_rows
+from tools.errors import UserError
+from tools.files import replacing, write_json
+from tools.runtime import run_program, task_of
+from tools.token_provenance import trace
+from tools.token_views import as_coloured_text, as_page, as_text
 
 
-def dropped_per_layer(model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> str:
-    """One line a layer: the input's tokens, with a dot in place of each dropped one."""
-    encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_tensors="tf")
-    outputs = model(encoded, lr_mode=True)
-    tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].numpy())
-    lines = [f"input ({len(tokens):3d}): {' '.join(tokens)}"]
-    for number, kept in enumerate(outputs.kept_positions, start=1):
-        positions = set(kept[0].numpy().tolist())
-        shown = [token if place in positions else DROPPED for place, token in enumerate(tokens)]
-        lines.append(f"{number:5d} ({len(positions):3d}): {' '.join(shown)}")
-    label = model.config.id2label[int(np.argmax(outputs.logits[0]))]
-    return "\n".join([*lines, f"prediction: {label}"])
+def show_tokens(settings: argparse.Namespace) -> None:
+    directory = model_directory(settings.model_path)
+    texts = chosen_texts(settings)
+    model, tokenizer = load_saved(directory, converted=True), load_tokenizer(str(directory))
+    found = trace(model, tokenizer, texts, getattr(model.config, "MAX_LENGTH", model.config.max_position_embeddings))
+    if settings.html:
+        with replacing(settings.html) as temporary:
+            temporary.write_text(as_page([found]), encoding="utf-8")
+    if settings.json:
+        write_json(settings.json, found)
+    print(as_coloured_text(found) if sys.stdout.isatty() else as_text(found))
+
+
+def chosen_texts(settings: argparse.Namespace) -> list[str]:
+    """The text or pair given, or an example's.
+
+    Raises:
+        UserError: neither or both are given, or there is no such example.
+    """
+    if bool(settings.text) == bool(settings.task):
+        raise UserError("give either --TEXT (twice for a pair), or --TASK with --SPLIT and --INDEX")
+    if settings.text:
+        return settings.text
+    task = task_of(settings)
+    rows = load_rows(task, settings.split or "validation", DataOptions(settings.data_dir))
+    if not 0 <= settings.index < len(rows):
+        raise UserError(f"--INDEX {settings.index}: the split has rows 0 to {len(rows) - 1}")
+    return [rows[settings.index][column] for column in task.text_columns]
+
+
+if __name__ == "__main__":
+    run_program("show_tokens", __doc__, show_tokens)

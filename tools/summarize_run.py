@@ -20,7 +20,8 @@ from tools.paths import TaskPaths
 from tools.result_tables import run_table
 from tools.run_record import seconds
 from tools.runtime import run_stage, task_of
-from tools.show_tokens import dropped_per_layer
+from tools.token_provenance import trace
+from tools.token_views import as_text
 
 
 def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
@@ -48,8 +49,9 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
     tokenizer = load_tokenizer(settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)
     row = load_rows(task, "validation", DataOptions(settings.data_dir, max_eval_examples=1))[0]
-    print("\nOne validation example; layer by layer, the tokens that are left:")
-    print(dropped_per_layer(model, tokenizer, [row[column] for column in task.text_columns], settings.max_length))
+    print("\nOne validation example; layer by layer, the words that are left:")
+    texts = [row[column] for column in task.text_columns]
+    print(as_text(trace(model, tokenizer, texts, settings.max_length)))
 
 
 def portable(value):

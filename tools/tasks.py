@@ -25,6 +25,7 @@ class Task:
         generated: the project makes this data set itself (see `tools.demo_task`).
         read: function of `tools.readers` for local files that are not one table a split.
         group_column: column whose values several rows share, by which a dev set can be cut.
+        rationale: row -> the words, separated by white space, that humans marked, 0/1 each (none: nobody was asked).
         windowed: long documents are cut into windows (see `tools.windows`); rows have `spans`.
     """
 
@@ -42,6 +43,7 @@ class Task:
     label_column: str = "label"
     read: str | None = None
     group_column: str | None = None
+    rationale: Callable[[dict], list[int]] | None = None
     windowed: bool = False
 
     @property
@@ -89,6 +91,12 @@ def majority_label(row: dict) -> dict:
     return {**row, "label": label if votes > 1 else 0, "text": " ".join(row["post_tokens"])}
 
 
+def majority_rationale(row: dict) -> list[int]:
+    """HateXplain's marked words: those that at least half of the annotators who marked any marked."""
+    votes = row["rationales"]
+    return [int(2 * sum(marks) >= len(marks)) for marks in zip(*votes, strict=True)]
+
+
 def stars_to_label(row: dict) -> dict:
     """Amazon's one to five stars as labels 0 to 4."""
     return {**row, "label": row["stars"] - 1}
@@ -105,7 +113,15 @@ ENTAILMENT = ("entailment", "not_entailment")
 
 # GLUE's metrics are those that its server reports; the first is the primary one
 ROWS = (
-    Task("demo", ("text",), ("negative", "positive"), ("accuracy",), splits=ALL_SPLITS, generated=True),
+    Task(
+        "demo",
+        ("text",),
+        ("negative", "positive"),
+        ("accuracy",),
+        splits=ALL_SPLITS,
+        generated=True,
+        rationale=lambda row: row["rationale"],
+    ),
     glue("sst2", ("sentence",), ("negative", "positive"), "accuracy"),
     glue("mrpc", PAIR, ("not_equivalent", "equivalent"), "f1", "accuracy"),
     glue("qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), "f1", "accuracy"),
@@ -189,6 +205,7 @@ ROWS = (
         ("accuracy",),
         hub={"path": "Hate-speech-CNERG/hatexplain", "revision": "refs/convert/parquet"},
         splits=ALL_SPLITS,
+        rationale=majority_rationale,
         convert=majority_label,
     ),
     # https://huggingface.co/datasets/allenai/scitail, configuration tsv_format; labels are strings there

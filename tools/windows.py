@@ -35,8 +35,8 @@ def tokenise(batch: dict, tokenizer: PreTrainedTokenizerBase, max_length: int) -
     """Documents (lists of text, spans and row_id) -> one entry a window, for `datasets.map`.
 
     Returns:
-        input_ids and token_type_ids with [CLS] and [SEP], rationale (0/1 a token), row_id, document (its row id) and
-        label.
+        input_ids and token_type_ids with [CLS] and [SEP], rationale (0/1 a token), word (of each token, -1 at [CLS] and
+        [SEP]), row_id, document (its row id) and label.
     """
     columns: dict[str, list] = {name: [] for name in WINDOW_COLUMNS}
     words = [text.split() for text in batch["text"]]
@@ -52,13 +52,14 @@ def tokenise(batch: dict, tokenizer: PreTrainedTokenizerBase, max_length: int) -
             columns["input_ids"].append(tokens)
             columns["token_type_ids"].append([0] * len(tokens))
             columns["rationale"].append([0, *told[here].tolist(), 0])
+            columns["word"].append([-1, *word_of[here].tolist(), -1])
             columns["row_id"].append(batch["row_id"][index] * PER_DOCUMENT + number)
             columns["document"].append(batch["row_id"][index])
             columns["label"].append(batch["label"][index])
     return columns
 
 
-WINDOW_COLUMNS = ("input_ids", "token_type_ids", "rationale", "row_id", "document", "label")
+WINDOW_COLUMNS = ("input_ids", "token_type_ids", "rationale", "word", "row_id", "document", "label")
 
 
 def document_logits(logits: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,137 @@
+"""Rationale metrics by hand and by scikit-learn; attention rollout; what the commands write."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from tests import tiny
+from tests.compare import assert_close
+from tests.test_pipeline import run, write_backbone
+from tools.attentions import mean_attentions, rollout
+from tools.paths import TaskPaths
+from tools.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
+from tools.tasks import majority_rationale
+from tools.token_scores import METHODS
+
+
+def test_agreement_by_hand():
+    truth = np.array([1, 1, 0, 0, 0, 0], bool)
+    chosen = np.array([1, 0, 1, 0, 0, 0], bool)
+    assert agreement(chosen, truth) == {"tpr": 0.5, "fpr": 0.25, "precision": 0.5, "f1": 0.5}
+    assert agreement(~chosen, truth) == {"tpr": 0.5, "fpr": 0.75, "precision": 0.25, "f1": pytest.approx(1 / 3)}
+    nothing = agreement(np.zeros(6, bool), truth)
+    assert nothing["tpr"] == nothing["fpr"] == nothing["f1"] == 0 and np.isnan(nothing["precision"])
+
+
+def test_agreement_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        truth, chosen = rng.random((2, 9)) < 0.5
+        truth[0] = chosen[0] = True
+        ours = agreement(chosen, truth)
+        theirs = [function(truth, chosen) for function in (recall_score, precision_score, f1_score)]
+        assert [ours["tpr"], ours["precision"], ours["f1"]] == pytest.approx(theirs)
+
+
+def test_ranking_by_hand():
+    truth = np.array([1, 0, 1, 0], bool)
+    assert ranking(np.array([4.0, 3, 2, 1]), truth) == {
+        "average_precision": pytest.approx((1 + 2 / 3) / 2),
+        "roc_auc": 0.75,
+    }
+    assert all(np.isnan(value) for value in ranking(np.arange(4.0), np.ones(4, bool)).values())
+
+
+def test_highest_and_words():
+    assert highest(np.array([1.0, 3, 3, 2]), 2).tolist() == [False, True, True, False]
+    assert not highest(np.ones(3), 0).any()
+    assert by_word(np.array([9, 1, 5, 2, 9]), np.array([-1, 0, 0, 3, -1])).tolist() == [5, 2]
+
+
+def test_mean_leaves_nan_out():
+    found = mean_with_interval([1.0, np.nan, 0.0, 1.0, 0.0])
+    assert found["mean"] == 0.5 and found["examples"] == 4 and found["low"] < 0.5 < found["high"]
+    assert mean_with_interval([0.3, 0.3])["low"] == 0.3
+
+
+def test_majority_of_annotators():
+    assert majority_rationale({"rationales": [[1, 0, 1], [1, 0, 0], [0, 0, 0]]}) == [1, 0, 0]
+    assert majority_rationale({"rationales": [[1, 0], [0, 0]]}) == [1, 0]
+    assert majority_rationale({"rationales": []}) == []
+
+
+def test_rollout_by_hand():
+    attentions = np.random.default_rng(0).dirichlet(np.ones(4), (2, 3, 4)).astype(np.float32)
+    found = rollout(tf.constant(attentions)).numpy()
+    for one, rolled in zip(attentions, found, strict=True):
+        product = np.eye(4)
+        for layer in range(3):
+            product = (one[layer] + np.eye(4)) / 2 @ product
+            assert_close(rolled[layer], product, 1e-6)
+
+
+def test_mean_attentions_are_of_plain_bert_and_sum_to_one():
+    found = mean_attentions(tiny.make_model(converted=False), tiny.inputs((7, 5))).numpy()
+    assert found.shape == (2, 3, 7, 7)
+    assert_close(found.sum(axis=-1), np.ones((2, 3, 7)), 1e-5)
+    assert found[1, :, :, 5:].max() == 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("rationales")
+    backbone = write_backbone(root / "tiny_marks")
+    rng = np.random.default_rng(0)
+    (root / "data" / "demo").mkdir(parents=True)
+    for split, count in (("train", 40), ("validation", 9), ("test", 9)):
+        rows = []
+        for _ in range(count):
+            words = rng.choice(["a", "film", "plot", "the", "very"], 6).tolist()
+            label, place = int(rng.integers(2)), int(rng.integers(6))
+            words[place] = ("bad", "good")[label]
+            rows.append({"text": " ".join(words), "label": label, "rationale": [int(i == place) for i in range(6)]})
+        (root / "data" / "demo" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = f"--BACKBONE {backbone} --DATA_DIR {root / 'data'} --MAX_LENGTH 16"
+    flags = f"--TASK demo --DATA_SEED 4 {flags}"
+    for command in (
+        "run_files/run_classification_bert.py --EPOCHS 1",
+        "tools/store_saliencies.py",
+        "run_files/run_classification_w_lr.py --EPOCHS 1 --GAMMA 0.1 --PHI 0.1 --SPEEDUP_LEARNING_RATE 0.1",
+    ):
+        result = run(f"python {command} {flags}")
+        assert result.returncode == 0, result.stderr[-3000:]
+    return TaskPaths("tiny_marks", 4, "demo"), flags
+
+
+def test_evaluate_rationales(trained):
+    where, flags = trained
+    model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
+    result = run(f"python tools/evaluate_rationales.py {flags} --MODEL_PATH {model}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = json.loads(where.rationales(model, "test").read_text())
+    assert found["examples"] == 9 and set(found["methods"]) == set(METHODS) == set(found["layers"])
+    for values in found["methods"].values():
+        assert 0 <= values["fpr"]["low"] <= values["fpr"]["mean"] <= values["fpr"]["high"] <= 1
+    assert len(found["kept"]) == 3
+
+
+@pytest.mark.parametrize("kind", ["", "--ROLLOUT", "--ONLY_LAST_LAYER"])
+def test_store_attentions(trained, kind):
+    _, flags = trained
+    result = run(f"python tools/store_attentions.py {flags} --SPLIT test {kind}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    with np.load(result.stdout.splitlines()[-1], allow_pickle=False) as stored:
+        assert len(stored.files) == 9
+        one = stored[stored.files[0]]
+    assert one.shape == (1 if "LAST" in kind else 3, 8, 8)
+    assert_close(one.sum(axis=-1), np.ones(one.shape[:2]), 1e-5)
+
+
+def test_a_task_without_rationales_is_refused(trained):
+    where, flags = trained
+    model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
+    result = run(f"python tools/evaluate_rationales.py {flags.replace('demo', 'sst2', 1)} --MODEL_PATH {model}")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
