@@ -117,7 +117,8 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             eta_scale: factor on every threshold, more than 1 drops more (default: the config's, or 1).
 
         Raises:
-            ValueError: lr_mode before `to_AdapLeR()` or while training; an attention mask that hides [CLS].
+            ValueError: lr_mode before `to_AdapLeR()` or while training; an attention mask that hides [CLS]; more tokens
+                than positions; token ids outside the vocabulary.
         """
         if not self.is_adapler:
             if lr_mode or eta_scale is not None:
@@ -149,6 +150,9 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             attention_mask = tf.ones(tf.shape(input_ids if inputs_embeds is None else inputs_embeds)[:2], tf.int32)
         attention_mask = tf.cast(attention_mask, tf.int32)
         _require_cls(attention_mask)
+        _require_positions(attention_mask, self.config.max_position_embeddings)
+        if input_ids is not None:
+            _require_known_tokens(input_ids, self.config.vocab_size)
         if not lr_mode:
             embedded = self.bert.embeddings(**inputs, training=training)
             run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, output_attentions, training)
@@ -191,7 +195,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         """Pooler and classifier on [CLS], and everything that the run left behind."""
         pooled = self.bert.pooler(hidden_states=run.hidden_states)
         return AdapLeROutput(
-            logits=self.classifier(inputs=self.dropout(inputs=pooled, training=training)),
+            logits=tf.cast(self.classifier(inputs=self.dropout(inputs=pooled, training=training)), tf.float32),
             hidden_states=tuple(run.all_hidden_states) if hidden_states else None,
             attentions=tuple(run.attentions) if attentions else None,
             explanations=tuple(run.explanations),
@@ -203,7 +207,25 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
 def _require_cls(attention_mask: tf.Tensor) -> None:
     """[CLS] must be the first position of every example, visible: the pooler reads it there."""
     message = "position 0 of every example must be [CLS] with attention mask 1; pad on the right"
+    if attention_mask.shape[1] == 0:
+        raise ValueError(f"inputs have no tokens; {message}")
     if not tf.executing_eagerly():
         tf.debugging.assert_positive(attention_mask[:, 0], message=message)
     elif not tf.reduce_all(attention_mask[:, 0] > 0):
         raise ValueError(message)
+
+
+def _require_positions(attention_mask: tf.Tensor, positions: int) -> None:
+    """No input may be longer than the model has positions for."""
+    if attention_mask.shape[1] is not None and attention_mask.shape[1] > positions:
+        raise ValueError(
+            f"an input of {attention_mask.shape[1]} tokens is longer than the model's {positions} positions"
+        )
+
+
+def _require_known_tokens(input_ids: tf.Tensor, vocabulary: int) -> None:
+    """In a graph, TensorFlow's own check of indices has to do."""
+    if tf.executing_eagerly() and tf.size(input_ids) > 0:
+        low, high = int(tf.reduce_min(input_ids)), int(tf.reduce_max(input_ids))
+        if low < 0 or high >= vocabulary:
+            raise ValueError(f"token ids from {low} to {high} do not fit the model's vocabulary of {vocabulary}")

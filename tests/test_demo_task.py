@@ -9,9 +9,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoTokenizer
 
+from tests.test_pipeline import run
 from tools import demo_task
+from tools.paths import TaskPaths
 
-FINGERPRINT = "97187e2cc6840b2b969ffdb27b9cc64eb314888db6e8631669d673759c000d5a"
+FINGERPRINT = "d41617190b53d74a162c8d10ff15fbf1cb728629f9639531fb233e41cd7064bb"
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,12 @@ def test_backbone_is_always_the_same_and_some_words_are_pieces(tmp_path):
     ]
     unknown = [e for e in demo_task.generate("test") if tokenizer.unk_token_id in tokenizer(e["text"])["input_ids"]]
     assert not unknown
+
+
+def test_bert_solves_what_a_bag_of_words_does_not():
+    """Stage 1 with the task's own settings; the bag of words is scored above."""
+    script = "python run_files/run_classification_bert.py --TASK demo --DATA_SEED 22"
+    result = run(f"bash -c 'source run_files/tasks/demo.sh && {script} ${{COMMON[*]}} ${{FINE_TUNE[*]}}'")
+    assert result.returncode == 0, result.stderr[-3000:]
+    log = json.loads(TaskPaths("demo_bert", 22, "demo").fine_tuning_log.read_text())
+    assert max(entry["validation"]["accuracy"] for entry in log) >= 0.9

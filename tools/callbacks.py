@@ -81,6 +81,7 @@ class EpochEnd(keras.callbacks.Callback):
     def __init__(self, task: Task, dev: Examples, batch_size: int, scores_file: Path):
         super().__init__()
         self.task, self.dev, self.batch_size, self.scores_file = task, dev, batch_size, scores_file
+        self.probe = next(iter(dev.take(np.arange(min(4, len(dev)))).batches(4)))[0]
         self.history: list[dict] = []
 
     def resume(self, epochs: int) -> None:
@@ -126,7 +127,7 @@ class KeepFineTuned(EpochEnd):
         self.where, self.keep_best = where, keep_best
 
     def keep(self, epoch: int) -> None:
-        save_weights(self.model, self.where.fine_tuned(epoch))
+        save_weights(self.model, self.where.fine_tuned(epoch), self.probe)
         scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
         write_json(self.where.fine_tuning_log, scores)
         if self.keep_best:
@@ -166,7 +167,7 @@ class KeepFastest(EpochEnd):
         write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
 
     def _save(self, file: Path) -> None:
-        save_weights(self.model, file)
+        save_weights(self.model, file, self.probe)
         save_directory(self.model, self.tokenizer, file.with_suffix(""))
 
 

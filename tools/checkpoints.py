@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -154,10 +156,21 @@ def load_weights(model: keras.Model, path: Path) -> None:
         ) from error
 
 
-def save_weights(model: keras.Model, path: Path) -> None:
-    """Writes .h5 weights under `path` once they are complete."""
+def save_weights(model: keras.Model, path: Path, probe: dict[str, tf.Tensor]) -> None:
+    """Writes .h5 weights under `path` once they are complete and, loaded again, give the same logits.
+
+    Args:
+        probe: one batch of inputs.
+
+    Raises:
+        OSError: what was written is not what the model holds; what stood at `path` stays.
+    """
+    before = model(probe).logits.numpy()
     with replacing(path) as temporary:
         model.save_weights(str(temporary))
+        model.load_weights(str(temporary))
+        if not np.array_equal(model(probe).logits.numpy(), before):
+            raise OSError(f"{path} was not written right: the weights in it give other logits; is the disk sound?")
 
 
 def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:

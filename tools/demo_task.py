@@ -21,7 +21,7 @@ from transformers import BertConfig, BertTokenizerFast, TFBertModel
 
 from tools.files import replacing, replacing_directory
 
-SIZES = {"train": 10000, "validation": 500, "test": 500}
+SIZES = {"train": 8000, "validation": 500, "test": 500}
 LABELS = ("negative", "positive")
 
 ASPECTS = ("food", "staff", "room", "price", "view", "music")

@@ -110,12 +110,15 @@ def eval_batch_size(settings: argparse.Namespace) -> int:
 
 
 def distribution(settings: argparse.Namespace) -> tf.distribute.Strategy:
-    """Strategy under which to build and train: all visible devices with --MULTI_GPU, else one."""
-    return tf.distribute.MirroredStrategy() if settings.multi_gpu else tf.distribute.get_strategy()
+    """Strategy under which to build and train: all visible GPUs (or logical CPUs) with --MULTI_GPU, else one device."""
+    if not settings.multi_gpu:
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 def use_devices(settings: argparse.Namespace) -> None:
-    """Makes the chosen GPUs visible, has TensorFlow take their memory as it needs it, and obeys --DETERMINISTIC.
+    """Makes the chosen GPUs visible, has TensorFlow take their memory as it needs it, and sets how it computes.
 
     Raises:
         UserError: there is no such GPU.
@@ -129,6 +132,8 @@ def use_devices(settings: argparse.Namespace) -> None:
         tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if settings.mixed_precision:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
 

@@ -102,6 +102,7 @@ FLAGS: dict[str, dict] = {
     "SPLIT_BY_BODY": {"action": "store_true", "help": "fnc: no article body of validation occurs in train"},
     "RESUME": {"action": "store_true", "help": "go on after the last finished epoch of a run that was interrupted"},
     "DETERMINISTIC": {"action": "store_true", "help": "bit-equal results for equal seeds on one machine; slower"},
+    "MIXED_PRECISION": {"action": "store_true", "help": "compute in bfloat16, keep weights in float32"},
     "KEEP_BEST": {"type": positive, "help": "delete the weights of all but this many best epochs"},
     "SPLIT": {
         "choices": ["train", "validation", "val", "test"],
@@ -155,6 +156,7 @@ _COMMON = [
     "GPU",
     "MULTI_GPU",
     "DETERMINISTIC",
+    "MIXED_PRECISION",
 ]
 _TRAINING = [
     "BATCH_SIZE",
