@@ -8,4 +8,4 @@ ruff format --check .
 if [ $# -eq 0 ]; then
   set -- -m "not slow"
 fi
-exec python -m pytest "$@"
+exec python -m pytest -n 2 --dist loadfile "$@"

@@ -13,7 +13,7 @@ from tests.test_pipeline import run
 from tools import demo_task
 from tools.paths import TaskPaths
 
-FINGERPRINT = "d41617190b53d74a162c8d10ff15fbf1cb728629f9639531fb233e41cd7064bb"
+FINGERPRINT = "f91c294f764327daa1fd29aa303d7f7ceec4b693905dc2835260f37189dd6321"
 
 
 @pytest.fixture(scope="module")

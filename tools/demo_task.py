@@ -150,7 +150,7 @@ def _review(rng: random.Random, label: int) -> tuple[str, int, list[int]]:
     relation = _weighted(rng, OTHERS)
     polarities = [label, *(label if same else 1 - label for same in relation)]
     opinions = [_opinion(rng, *pair, rationale=not i) for i, pair in enumerate(zip(aspects, polarities, strict=True))]
-    neutral = [(sentence.split(), None) for sentence in _sample(rng, FILLER, 1 + _below(rng, 3))]
+    neutral = [(sentence.split(), None) for sentence in _sample(rng, FILLER, 1 + _below(rng, 2))]
     sentences = _sample(rng, opinions + neutral, len(opinions) + len(neutral))
     cares = _choice(rng, CARES).format(aspect=aspects[0]).split()
     sentences.insert(0, (cares, {aspects[0]}))

@@ -62,6 +62,28 @@ def rationale_table(result: dict) -> str:
     return markdown(rows)
 
 
+def training_table(result: dict) -> str:
+    """What tools/benchmark_training.py measured: seconds a step, and ratios with the range of the rounds."""
+    rows = [("", "")]
+    rows += [(name, f"{1000 * seconds:.0f} ms a batch") for name, seconds in result["seconds"].items()]
+    rows += [(n, f"{median:.2f} ({low:.2f}-{high:.2f})") for n, (median, low, high) in result["ratios"].items()]
+    return markdown(rows)
+
+
+def faults_table(result: dict) -> str:
+    """How often each stage was killed and resumed, and what was lost."""
+    rows = [("stage", "fault", "injected", "hit before the end", "same result after --RESUME", "lost")]
+    for stage in dict.fromkeys(fault["stage"] for fault in result["faults"]):
+        faults = [fault for fault in result["faults"] if fault["stage"] == stage]
+        lost = sorted({name for fault in faults for name in fault["lost"]})
+        good = sum(not fault["lost"] for fault in faults)
+        hits = sum(fault["killed"] for fault in faults)
+        rows.append(
+            (stage, result["signal"], len(faults), hits, f"{good} of {len(faults)}", ", ".join(lost) or "nothing")
+        )
+    return markdown(rows)
+
+
 def loading_table(results: list[dict]) -> str:
     """What tools/benchmark_loading.py measured, a row a task."""
     rows = [("task", "MAX_LENGTH", "texts", "tokens", "read", "texts/s, batched", "texts/s, one by one", "peak memory")]

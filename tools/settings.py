@@ -123,6 +123,7 @@ FLAGS: dict[str, dict] = {
     "SAVE": {"type": Path, "help": "also write the results to this JSON file"},
     "FULL": {"action": "store_true", "help": "the whole grid; takes an hour or more"},
     "ETA_SCALE": {"type": float, "help": "factor on eta, more than 1 is faster (default: the model's own)"},
+    "TIMES": {"type": positive, "default": 20, "help": "how often to kill each stage"},
     "POSITIONS": {"type": positive, "default": 1024, "help": "how many positions the backbone shall have"},
     "LENGTHS": {"type": positive, "nargs": "+", "default": [2, 16, 64, 128, 512], "help": "tokens of an example"},
     "SHARD": {"type": shard, "metavar": "I/N", "help": "only the I-th of N parts of the input (from 1)"},
@@ -223,6 +224,8 @@ STAGES: dict[str, list[str]] = {
 
 PROGRAMS: dict[str, list[str]] = {
     "benchmark_loading": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "SAVE"],
+    "benchmark_training": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", "BATCH_SIZE", *_SUBSETS, "SAVE"],
+    "inject_faults": ["TIMES", "SAVE"],
     "extend_positions": ["BACKBONE", "POSITIONS", "OUTPUT"],
     "flops_calc": ["BACKBONE", "LENGTHS"],
     "export_saved_model": ["MODEL_PATH", "OUTPUT"],

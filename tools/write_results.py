@@ -12,7 +12,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import RESULTS, RESULTS_PAGE
-from tools.result_tables import loading_table, run_table, tried_table
+from tools.result_tables import (
+    faults_table,
+    loading_table,
+    rationale_table,
+    run_table,
+    training_table,
+    tried_table,
+)
 
 INTRODUCTION = """# Results
 
@@ -65,7 +72,56 @@ def loading_section(result: dict) -> str:
     return "\n\n".join([f"## Loading: {result['task']}", conditions, loading_table([result])])
 
 
-SECTIONS = {"run": run_section, "inference": inference_section, "loading": loading_section}
+def faults_section(result: dict) -> str:
+    """What kills did to runs."""
+    conditions = f"`tools/inject_faults.py`; machine: {result['machine']}; commit {result['commit']}."
+    return "\n\n".join(["## Killed and resumed", conditions, faults_table(result)])
+
+
+def training_section(result: dict) -> str:
+    """One measurement of what training costs."""
+    conditions = (
+        f"`tools/benchmark_training.py`; backbone {result['backbone']}, {result['labels']} labels, batches of "
+        f"{result['batch_size']}, MAX_LENGTH {result['max_length']}; machine: {result['machine']}; commit "
+        f"{result['commit']}."
+    )
+    return "\n\n".join([f"## Training cost: {result['task']}", conditions, training_table(result)])
+
+
+def rationales_section(result: dict) -> str:
+    """One comparison with human rationales."""
+    conditions = (
+        f"`tools/evaluate_rationales.py`: {result['examples']} examples of {result['split']} with a marked word; "
+        f"backbone {result['backbone']}, MAX_LENGTH {result['max_length']}, seed {result['seed']}; commit "
+        f"{result['commit']}. Means over examples, with 95 % bootstrap intervals; every method keeps as many words as "
+        "AdapLeR's last layer. " + claim(result)
+    )
+    return "\n\n".join([f"## Rationales: {result['task']}", conditions, rationale_table(result)])
+
+
+def claim(result: dict) -> str:
+    """Whether the paper's claim held: fewer false positives than saliency and attention at equal numbers of words."""
+    own = result["methods"]["AdapLeR"]["fpr"]
+    others = {name: values["fpr"] for name, values in result["methods"].items() if name not in ("AdapLeR", "random")}
+    below = [name for name, fpr in others.items() if own["high"] < fpr["low"]]
+    above = [name for name, fpr in others.items() if own["low"] > fpr["high"]]
+    unclear = [name for name in others if name not in (*below, *above)]
+    told = [
+        f"{verdict} {', '.join(names)}"
+        for verdict, names in (("lower than", below), ("higher than", above), ("within the intervals of", unclear))
+        if names
+    ]
+    return f"The paper's claim is fewer false positives: here AdapLeR's false positive rate is {'; '.join(told)}."
+
+
+SECTIONS = {
+    "run": run_section,
+    "inference": inference_section,
+    "training": training_section,
+    "rationales": rationales_section,
+    "loading": loading_section,
+    "faults": faults_section,
+}
 """Kind of a result file -> what writes its section."""
 KINDS = list(SECTIONS)
 

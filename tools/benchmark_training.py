@@ -1,0 +1,126 @@
+"""Times training: the joint step against plain fine-tuning, saliencies against a backward pass, trimmed against padded.
+
+One process, one backbone, real training batches of --TASK in turns. Every ratio is of medians of rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import tensorflow as tf
+
+from models.training_step import Objective, adam
+from tools.checkpoints import load_backbone, load_tokenizer, resolve_backbone
+from tools.data import INPUTS_SPEC, load_examples
+from tools.files import write_json
+from tools.result_tables import training_table
+from tools.run_record import provenance
+from tools.runtime import data_options, run_program, task_of
+from tools.saliencies import gradient_x_input
+from tools.stopwatch import race
+
+BATCHES = 8
+ROUNDS = 7
+
+
+def benchmark(settings: argparse.Namespace) -> None:
+    settings.backbone = resolve_backbone(settings.task, settings.backbone)
+    task, tokenizer = task_of(settings), load_tokenizer(settings.backbone)
+    options = data_options(settings)
+    examples = load_examples(task, "train", tokenizer, settings.max_length, options).shuffled(0)
+    examples = examples.take(np.arange(min(len(examples), BATCHES * settings.batch_size)))
+    trimmed = [as_training_batch(*batch) for batch in examples.batches(settings.batch_size)]
+    padded = [pad(batch, settings.max_length) for batch in trimmed]
+    steps = make_steps(settings, task)
+    times = race(steps, trimmed, ROUNDS, desc="trimmed batches")
+    long_times = race({"joint step, padded": steps["joint step"]}, padded, ROUNDS, desc="padded batches")
+    result = {
+        "kind": "training",
+        "task": task.name,
+        "backbone": Path(settings.backbone).name,
+        "labels": task.outputs,
+        "max_length": settings.max_length,
+        "batch_size": settings.batch_size,
+        **provenance(),
+        "seconds": {name: timing.total / len(trimmed) for name, timing in (times | long_times).items()},
+        "ratios": {
+            "joint step / fine-tuning step": times["fine-tuning step"].ratio(times["joint step"]),
+            "saliencies / forward and backward to h0": times["forward and backward to h0"].ratio(times["saliencies"]),
+            "joint step, padded / trimmed": times["joint step"].ratio(long_times["joint step, padded"]),
+        },
+    }
+    if settings.save:
+        write_json(settings.save, result)
+    print(training_table(result))
+
+
+def make_steps(settings: argparse.Namespace, task) -> dict:
+    """Name -> function of a batch that returns when the work is done."""
+    plain = load_backbone(settings.backbone, task, settings.max_length)
+    plain.compile(adam(1e-6, 10**6, 1, 1e-8), objective=Objective())
+    joint = load_backbone(settings.backbone, task, settings.max_length, attention_probs_dropout_prob=0.0)
+    joint.to_AdapLeR()
+    joint.bert.encoder.removal_lambda.assign(10.0)
+    joint.compile(
+        adam(1e-6, 10**6, 1, 1e-12),
+        objective=Objective(gamma=0.05, phi=0.0005, clip_norm=1.0),
+        speedup_optimizer=adam(1e-6, 10**6, 1, 1e-12),
+    )
+    explained = load_backbone(settings.backbone, task, settings.max_length)
+    return {
+        "fine-tuning step": _step(plain),
+        "joint step": _step(joint),
+        "saliencies": _saliencies(explained),
+        "forward and backward to h0": _backward(explained),
+    }
+
+
+def _step(model):
+    run = tf.function(lambda batch: model.train_step(batch)["loss"], reduce_retracing=True)
+    return lambda batch: run(batch).numpy()
+
+
+def _saliencies(model):
+    @tf.function(input_signature=[INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
+    def run(inputs, labels):
+        return gradient_x_input(model, inputs, labels)
+
+    return lambda batch: run(batch[0], batch[1]["labels"]).numpy()
+
+
+def _backward(model):
+    """What saliencies need at least: the gradient of one number an example with respect to the embeddings."""
+
+    @tf.function(input_signature=[INPUTS_SPEC])
+    def run(inputs):
+        with tf.GradientTape() as tape:
+            outputs = model(inputs, training=False, output_hidden_states=True)
+            first = outputs.logits[:, 0]
+        return tape.gradient(first, outputs.hidden_states[0])
+
+    return lambda batch: run(batch[0]).numpy()
+
+
+def as_training_batch(inputs: dict, targets: dict) -> tuple[dict, dict]:
+    """The batch with a saliency for every real token."""
+    mask = tf.cast(inputs["attention_mask"], tf.float32)
+    saliency = tf.random.stateless_uniform(tf.shape(mask), [0, 1]) * mask
+    return inputs, {"labels": tf.cast(targets["labels"], tf.int32), "saliency": saliency}
+
+
+def pad(batch: tuple[dict, dict], length: int) -> tuple[dict, dict]:
+    """The batch padded to a fixed length."""
+
+    def longer(tensor: tf.Tensor) -> tf.Tensor:
+        return tensor if tensor.shape.rank < 2 else tf.pad(tensor, [[0, 0], [0, length - tensor.shape[1]]])
+
+    return tf.nest.map_structure(longer, batch)
+
+
+if __name__ == "__main__":
+    run_program("benchmark_training", __doc__, benchmark)
