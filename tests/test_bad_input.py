@@ -133,7 +133,7 @@ def test_nan_loss_keeps_the_last_good_checkpoint(stage, fine_tuned):
 
 def test_a_failed_save_leaves_the_old_weights(tmp_path, monkeypatch):
     model, file = tiny.make_model(converted=False), tmp_path / "weights.h5"
-    checkpoints.save_weights(model, file)
+    checkpoints.save_weights(model, file, tiny.inputs())
     before = file.read_bytes()
 
     def fail(path):
@@ -142,5 +142,5 @@ def test_a_failed_save_leaves_the_old_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(model, "save_weights", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoints.save_weights(model, file)
+        checkpoints.save_weights(model, file, tiny.inputs())
     assert file.read_bytes() == before and tf.io.gfile.listdir(str(tmp_path)).count("weights.h5") == 1

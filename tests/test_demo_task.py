@@ -75,6 +75,7 @@ def test_backbone_is_always_the_same_and_some_words_are_pieces(tmp_path):
     assert not unknown
 
 
+@pytest.mark.slow
 def test_bert_solves_what_a_bag_of_words_does_not():
     """Stage 1 with the task's own settings; the bag of words is scored above."""
     script = "python run_files/run_classification_bert.py --TASK demo --DATA_SEED 22"

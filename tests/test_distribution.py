@@ -39,6 +39,7 @@ def run_on(devices: int, command: str, directory) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_two_devices_train_like_one(flags, tmp_path):
     commands = [
         "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3",

@@ -106,6 +106,7 @@ def trained(tmp_path_factory):
     return TaskPaths("tiny_marks", 4, "demo"), flags
 
 
+@pytest.mark.slow
 def test_evaluate_rationales(trained):
     where, flags = trained
     model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
@@ -118,6 +119,7 @@ def test_evaluate_rationales(trained):
     assert len(found["kept"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["", "--ROLLOUT", "--ONLY_LAST_LAYER"])
 def test_store_attentions(trained, kind):
     _, flags = trained
@@ -130,6 +132,7 @@ def test_store_attentions(trained, kind):
     assert_close(one.sum(axis=-1), np.ones(one.shape[:2]), 1e-5)
 
 
+@pytest.mark.slow
 def test_a_task_without_rationales_is_refused(trained):
     where, flags = trained
     model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())

@@ -59,6 +59,7 @@ def assert_same_weights(one, other):
     assert not [name for name in one if not np.array_equal(one[name], other[name])]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_as_never_killed(flags, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     fine_tune, train = f"{FINE_TUNE} {flags} --RESHUFFLE", f"{TRAIN} {flags} --RESHUFFLE"

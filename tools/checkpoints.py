@@ -110,7 +110,7 @@ def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenc
     directory = model_directory(model_path)
     try:
         model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # whatever a damaged config leads to
         raise UserError(f"cannot load the model in {directory}: {_first_line(error)}") from error
     if converted and not model.is_adapler:
         raise UserError(

@@ -65,8 +65,10 @@ def config_of(backbone: str) -> BertConfig:
 
 
 def not_in_formula(place: str) -> bool:
-    """Whether tools/flops.py leaves an operation out: additions but for biases, gelu's negation, mask comparisons."""
+    """Whether tools/flops.py leaves an operation out: additions (but for biases and masks), gelu's negation, checks."""
     kind = place[place.rindex("(") + 1 : -1]
+    if place.endswith("/self/Add (AddV2)"):  # the attention mask, which is in the softmax's term
+        return False
     return kind in ("AddV2", "Add", "Neg", "Less", "Greater", "Equal")
 
 
