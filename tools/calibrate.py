@@ -19,7 +19,7 @@ from tools.data import Examples, load_examples
 from tools.evaluation import predict, report
 from tools.files import write_json
 from tools.paths import TaskPaths
-from tools.result_tables import markdown
+from tools.result_tables import scales_table
 from tools.runtime import data_options, eval_batch_size, run_stage, task_of
 from tools.tasks import Task
 
@@ -33,8 +33,9 @@ def calibrate(settings: argparse.Namespace, where: TaskPaths) -> None:
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), settings.max_length, data_options(settings))
     curve = sweep(task, model, dev, settings.scales, eval_batch_size(settings))
     chosen = fastest_within(curve, fine_tuned - settings.max_loss)
-    write_json(where.eta_scales(directory), {"fine_tuned": fine_tuned, "curve": curve, "chosen": chosen})
-    print(_table(task, curve, chosen))
+    scales = {"fine_tuned": fine_tuned, "curve": curve, "chosen": chosen}
+    write_json(where.eta_scales(directory), scales)
+    print(scales_table(task.primary_metric, scales))
     if chosen is None:
         print(
             f"no factor keeps the dev score above {fine_tuned - settings.max_loss:.4f} ({fine_tuned:.4f} fine-tuned "
@@ -59,14 +60,6 @@ def fastest_within(curve: list[dict], lowest_score: float) -> float | None:
     """The factor of the largest speedup whose score is above `lowest_score`; of equal ones the smallest factor."""
     allowed = [point for point in curve if point["score"] > lowest_score]
     return max(allowed, key=lambda point: point["speedup"])["eta_scale"] if allowed else None
-
-
-def _table(task: Task, curve: list[dict], chosen: float | None) -> str:
-    rows = [("eta scale", task.primary_metric, "FLOPs speedup", "")]
-    for point in curve:
-        mark = "chosen" if point["eta_scale"] == chosen else ""
-        rows.append((f"{point['eta_scale']:g}", f"{point['score']:.4f}", f"{point['speedup']:.2f}x", mark))
-    return markdown(rows)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,15 @@ def tried_table(summary: dict) -> str:
     return markdown(rows)
 
 
+def scales_table(metric: str, scales: dict) -> str:
+    """Dev score and speedup for every factor on eta that tools/calibrate.py tried."""
+    rows = [("eta scale", metric, "FLOPs speedup", "")]
+    for point in scales["curve"]:
+        mark = "chosen" if point["eta_scale"] == scales["chosen"] else ""
+        rows.append((f"{point['eta_scale']:g}", f"{point['score']:.4f}", f"{point['speedup']:.2f}x", mark))
+    return markdown(rows)
+
+
 RATIONALE_METRICS = {
     "fpr": "FPR",
     "tpr": "TPR",

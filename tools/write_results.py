@@ -11,12 +11,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.benchmark_tables import inference_tables
 from tools.files import replacing
-from tools.paths import RESULTS, RESULTS_PAGE
+from tools.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
 from tools.result_tables import (
     faults_table,
     loading_table,
     rationale_table,
     run_table,
+    scales_table,
     training_table,
     tried_table,
 )
@@ -52,7 +53,16 @@ def run_section(summary: dict) -> str:
     parts = [f"## {summary['task']}, {summary['backbone']}", conditions, run_table(summary)]
     if len(summary["tried"]) > 1:
         parts += ["Every setting that was tried, by its dev scores:", tried_table(summary)]
-    return "\n\n".join(parts)
+    if scales := summary.get("eta_scales"):
+        parts += ["The speed dial (`tools/calibrate.py`), by its dev scores:", scales_table(summary["metric"], scales)]
+    return "\n\n".join([*parts, *pictures(summary["task"])])
+
+
+def pictures(task: str) -> list[str]:
+    """The task's figures, if tools/plot_tradeoff.py has drawn them."""
+    captions = {"tradeoff": "dev score against FLOPs speedup", "lengths": "tokens left per layer"}
+    drawn = [(FIGURES / f"{task}_{name}.png", caption) for name, caption in captions.items()]
+    return [f"![{task}: {caption}]({file.relative_to(ROOT)})" for file, caption in drawn if file.exists()]
 
 
 def inference_section(result: dict) -> str:
