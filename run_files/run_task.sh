@@ -18,7 +18,7 @@ if [ ! -f "$settings" ]; then
 fi
 python=${PYTHON:-python}
 given=("$@")
-COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone
+COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone CALIBRATE=yes
 source "$settings"
 "$python" tools/settings.py check "${given[@]}"
 
@@ -44,7 +44,9 @@ fi
 stage store_saliencies ./tools/store_saliencies.py "${SALIENCIES[@]}"
 last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
 adapler=${result%.h5}
-stage calibrate ./tools/calibrate.py --MODEL_PATH "$adapler"
+if [ "$CALIBRATE" = yes ]; then
+  stage calibrate ./tools/calibrate.py --MODEL_PATH "$adapler"
+fi
 stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$fine_tuned"
 stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$adapler" --CHECK_LR_MODE
 stage summarize ./tools/summarize_run.py --MODEL_PATH "$adapler"

@@ -12,8 +12,7 @@ for requirements in "$@"; do
   stamp=.venv/installed-$(cat "$requirements" | cksum | cut -d' ' -f1)
   if [ ! -e "$stamp" ]; then
     echo "installing $requirements into .venv"
-    # modules are compiled when they are first imported: most of them never are
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r "$requirements"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
     touch "$stamp"
   fi
 done
