@@ -146,13 +146,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             "position_ids": position_ids,
             "token_type_ids": token_type_ids,
         }
-        if attention_mask is None:
-            attention_mask = tf.ones(tf.shape(input_ids if inputs_embeds is None else inputs_embeds)[:2], tf.int32)
-        attention_mask = tf.cast(attention_mask, tf.int32)
-        _require_cls(attention_mask)
-        _require_positions(attention_mask, self.config.max_position_embeddings)
-        if input_ids is not None:
-            _require_known_tokens(input_ids, self.config.vocab_size)
+        attention_mask = self._checked_mask(input_ids, inputs_embeds, attention_mask)
         if not lr_mode:
             embedded = self.bert.embeddings(**inputs, training=training)
             run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, output_attentions, training)
@@ -164,6 +158,17 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         if labels is not None:
             output.loss = self.hf_compute_loss(labels=labels, logits=output.logits)
         return output if return_dict else output.to_tuple()
+
+    def _checked_mask(self, input_ids, inputs_embeds, attention_mask) -> tf.Tensor:
+        """The attention mask, int32 [B, n], of inputs that the model can take."""
+        if attention_mask is None:
+            attention_mask = tf.ones(tf.shape(input_ids if inputs_embeds is None else inputs_embeds)[:2], tf.int32)
+        attention_mask = tf.cast(attention_mask, tf.int32)
+        _require_cls(attention_mask)
+        _require_positions(attention_mask, self.config.max_position_embeddings)
+        if input_ids is not None:
+            _require_known_tokens(input_ids, self.config.vocab_size)
+        return attention_mask
 
     def _run_lr_mode(self, inputs: dict, attention_mask, eta_scale, attentions: bool, hidden_states: bool):
         """lr_mode in one graph where it can: op by op, Python would take longer than the dropped tokens save."""

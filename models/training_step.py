@@ -200,6 +200,6 @@ class TrainingStep:
 def _dense_if(condition: bool, gradients: list) -> list:
     """Sums of micro-batches need dense gradients; a single batch keeps the embeddings' sparse ones.
 
-    As published, whose clipping counts a sparse row once for each time its token occurs: a norm larger by about 0.05 %.
+    As published, whose clipping counts a sparse row once for each time its token occurs.
     """
     return [tf.convert_to_tensor(gradient) for gradient in gradients] if condition else gradients

@@ -14,8 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from tools.checkpoints import load_model, load_tokenizer
-from tools.data import Examples, load_examples
+from tools.data import load_examples
 from tools.evaluation import Predictions, flops_per_example, lr_mode_agreement, predict, published_speedup, report
+from tools.examples import Examples
 from tools.files import replacing, write_json
 from tools.paths import TaskPaths
 from tools.runtime import data_options, eval_batch_size, run_stage, task_of

@@ -8,7 +8,8 @@ import pytest
 
 from tests.compare import assert_close
 from tests.test_pipeline import NAME, write_backbone, write_sst2
-from tests.test_resume import files, weights
+from tests.test_resume import files
+from tools.inject_faults import content
 from tools.paths import ROOT
 
 ON_TWO_CPUS = """
@@ -52,7 +53,7 @@ def test_two_devices_train_like_one(flags, tmp_path):
         for command in commands:
             run_on(devices, f"{command} {flags}", directory)
         where = files(directory)
-        found.append((weights(where.fine_tuned(2)), weights(where.adapler_last("run", 0.5, 0.01))))
+        found.append((content(where.fine_tuned(2)), content(where.adapler_last("run", 0.5, 0.01))))
     for one, two in zip(*found, strict=True):
         assert one.keys() == two.keys()
         for name, value in one.items():

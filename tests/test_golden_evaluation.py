@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.compare import assert_close
 from tests.golden import GOLDEN, inputs, load, make_model, set_thresholds
-from tools.data import Examples
 from tools.evaluation import predict, published_speedup
+from tools.examples import Examples
 from tools.saliencies import gradient_x_input, saliency_matrix
 
 

@@ -11,13 +11,12 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from transformers import BertTokenizerFast
 
-from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
+from models import AdapLeRPredictor
 from run_files.predict import predict
 from tests import tiny
 from tests.compare import assert_close
-from tests.test_pipeline import WORDS, run, write_backbone
+from tests.test_pipeline import WORDS, run
 from tools.calibrate import fastest_within
 from tools.export_saved_model import export
 from tools.settings import make_parser
@@ -25,24 +24,9 @@ from tools.settings import make_parser
 TEXTS = ["good film", "a very bad plot was seen", "it", "the film", "bad bad bad bad good"]
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    backbone = write_backbone(tmp_path_factory.mktemp("saved") / "backbone")
-    model = TFAdapLeRForSequenceClassification.from_pretrained(backbone)
-    model.config.update({"id2label": {0: "bad", 1: "good"}, "MAX_LENGTH": 9, "text_columns": ["text"]})
-    model.to_AdapLeR()
-    model.bert.encoder.eta.assign([0.8, 0.9, 0.9])
-    for predictor in model.bert.encoder.contribution_predictors:  # so that some tokens fall below
-        predictor.score.kernel.assign(50 * predictor.score.kernel)
-    saved = backbone.parent / "model"
-    model.save_pretrained(saved)
-    BertTokenizerFast.from_pretrained(backbone).save_pretrained(saved)
-    return saved
-
-
-def test_predictor_answers_in_order_whatever_the_batches(directory):
-    one_by_one = [AdapLeRPredictor(directory, batch_size=1)(text)[0] for text in TEXTS[:2]]
-    answers = AdapLeRPredictor(directory, batch_size=2)(TEXTS)
+def test_predictor_answers_in_order_whatever_the_batches(saved_model):
+    one_by_one = [AdapLeRPredictor(saved_model, batch_size=1)(text)[0] for text in TEXTS[:2]]
+    answers = AdapLeRPredictor(saved_model, batch_size=2)(TEXTS)
     for own, shared in zip(one_by_one, answers, strict=False):
         assert own["label"] == shared["label"] and own["lengths"] == shared["lengths"]
         assert own["score"] == pytest.approx(shared["score"], abs=1e-5)
@@ -50,8 +34,8 @@ def test_predictor_answers_in_order_whatever_the_batches(directory):
     assert all(len(answer["lengths"]) == 3 for answer in answers)
 
 
-def test_predictor_streams(directory):
-    predictor = AdapLeRPredictor(directory, batch_size=2)
+def test_predictor_streams(saved_model):
+    predictor = AdapLeRPredictor(saved_model, batch_size=2)
     read = []
     texts = (read.append(i) or TEXTS[i % 5] for i in range(1000))
     first = next(predictor.stream(texts))
@@ -60,13 +44,13 @@ def test_predictor_streams(directory):
 
 
 @pytest.mark.parametrize("wrong", [[("a", "pair")], [3], [None], [["a"]]])
-def test_predictor_refuses_what_it_was_not_trained_on(directory, wrong):
+def test_predictor_refuses_what_it_was_not_trained_on(saved_model, wrong):
     with pytest.raises(ValueError, match="expected"):
-        AdapLeRPredictor(directory)(wrong)
+        AdapLeRPredictor(saved_model)(wrong)
 
 
-def test_predictor_takes_no_texts_and_empty_texts(directory):
-    predictor = AdapLeRPredictor(directory)
+def test_predictor_takes_no_texts_and_empty_texts(saved_model):
+    predictor = AdapLeRPredictor(saved_model)
     assert predictor([]) == []
     assert np.isfinite(predictor([""])[0]["score"])
 
@@ -82,27 +66,27 @@ def predictions(path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def classify(directory, file, out, *flags: str) -> list[dict]:
-    arguments = ["--MODEL_PATH", directory, "--INPUT", file, "--OUTPUT", out, *flags]
+def classify(saved_model, file, out, *flags: str) -> list[dict]:
+    arguments = ["--MODEL_PATH", saved_model, "--INPUT", file, "--OUTPUT", out, *flags]
     predict(make_parser("predict", "").parse_args([str(argument) for argument in arguments]))
     return predictions(out)
 
 
-def test_predict_reads_every_format_alike(directory, tmp_path):
+def test_predict_reads_every_format_alike(saved_model, tmp_path):
     lines = write_input(tmp_path / "in.txt", 20)
     (tmp_path / "in.csv").write_text("id,text\n" + "".join(f"{i},{line}\n" for i, line in enumerate(lines)))
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
-    whole = classify(directory, tmp_path / "in.txt", tmp_path / "out.jsonl")
+    whole = classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
     assert [answer["index"] for answer in whole] == list(range(20))
     for ending in ("csv", "jsonl"):
-        assert classify(directory, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
+        assert classify(saved_model, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
 
 
-def test_shards_make_up_the_whole(directory, tmp_path):
+def test_shards_make_up_the_whole(saved_model, tmp_path):
     write_input(tmp_path / "in.txt", 17)
-    whole = classify(directory, tmp_path / "in.txt", tmp_path / "whole.jsonl")
+    whole = classify(saved_model, tmp_path / "in.txt", tmp_path / "whole.jsonl")
     parts = [
-        classify(directory, tmp_path / "in.txt", tmp_path / f"{part}.jsonl", "--SHARD", f"{part}/3")
+        classify(saved_model, tmp_path / "in.txt", tmp_path / f"{part}.jsonl", "--SHARD", f"{part}/3")
         for part in (1, 2, 3)
     ]
     assert [len(part) for part in parts] == [6, 6, 5]
@@ -112,18 +96,18 @@ def test_shards_make_up_the_whole(directory, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["--SHARD 4/3", "--TEXT_COLUMNS missing"])
-def test_predict_refuses(directory, tmp_path, wrong):
+def test_predict_refuses(saved_model, tmp_path, wrong):
     write_input(tmp_path / "in.txt", 3)
     files = f"--INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
-    done = run(f"python run_files/predict.py --MODEL_PATH {directory} {files} {wrong}")
+    done = run(f"python run_files/predict.py --MODEL_PATH {saved_model} {files} {wrong}")
     assert done.returncode == 2 and "Traceback" not in done.stderr and wrong.split()[0] in done.stderr
 
 
-def test_an_interrupted_prediction_is_carried_on(directory, tmp_path):
+def test_an_interrupted_prediction_is_carried_on(saved_model, tmp_path):
     count = 3000
     write_input(tmp_path / "in.txt", count)
     out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
-    command = [sys.executable, "run_files/predict.py", "--MODEL_PATH", str(directory)]
+    command = [sys.executable, "run_files/predict.py", "--MODEL_PATH", str(saved_model)]
     command += ["--INPUT", str(tmp_path / "in.txt"), "--OUTPUT", str(out), "--BATCH_SIZE", "8"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while process.poll() is None and not (partial.exists() and partial.stat().st_size > 3000):

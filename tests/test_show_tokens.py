@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
-from tests.test_inference import directory  # noqa: F401, a fixture
 from tests.test_pipeline import run
 from tools.checkpoints import load_tokenizer
 from tools.token_provenance import trace
@@ -18,9 +17,9 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
-def traced(directory):  # noqa: F811
-    model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
-    return trace(model, load_tokenizer(str(directory)), [TEXT], 9)
+def traced(saved_model):
+    model = TFAdapLeRForSequenceClassification.from_pretrained(saved_model)
+    return trace(model, load_tokenizer(str(saved_model)), [TEXT], 9)
 
 
 def test_trace_follows_words(traced):
@@ -34,13 +33,13 @@ def test_trace_follows_words(traced):
         assert sorted(word["alive"], reverse=True) == word["alive"]
 
 
-def test_predictor_tells_the_same_characters(directory, traced):  # noqa: F811
-    (answer,) = AdapLeRPredictor(directory)([TEXT], spans=True)
+def test_predictor_tells_the_same_characters(saved_model, traced):
+    (answer,) = AdapLeRPredictor(saved_model)([TEXT], spans=True)
     for layer, spans in enumerate(answer["spans"]):
         expected = [(word["start"], word["end"]) for word in traced["words"] if word["alive"][layer]]
         assert spans == expected
     assert answer["lengths"] == traced["lengths"][1:]
-    assert "spans" not in AdapLeRPredictor(directory)([TEXT])[0]
+    assert "spans" not in AdapLeRPredictor(saved_model)([TEXT])[0]
 
 
 def test_text_views(traced):
@@ -49,8 +48,9 @@ def test_text_views(traced):
     assert "\x1b[" in as_coloured_text(traced)
 
 
-def test_the_command_writes_page_and_json(directory, tmp_path):  # noqa: F811
-    command = f"python tools/show_tokens.py --MODEL_PATH {directory} --HTML {tmp_path}/p.html --JSON {tmp_path}/t.json"
+def test_the_command_writes_page_and_json(saved_model, tmp_path):
+    files = f"--HTML {tmp_path}/p.html --JSON {tmp_path}/t.json"
+    command = f"python tools/show_tokens.py --MODEL_PATH {saved_model} {files}"
     done = run(f'{command} --TEXT "{TEXT}"')
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tmp_path / "t.json").read_text())["texts"] == [TEXT]

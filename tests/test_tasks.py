@@ -14,8 +14,9 @@ from transformers import BertTokenizerFast
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
 from tests.test_pipeline import WORDS, write_backbone
-from tools.data import DataOptions, has_evidence, load_examples, load_rows, make_custom_task
+from tools.data import DataOptions, load_examples, load_rows, make_custom_task
 from tools.errors import UserError
+from tools.examples import has_evidence
 from tools.extend_positions import extend
 from tools.paths import ROOT
 from tools.tasks import TABLE, hold_out

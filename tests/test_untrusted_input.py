@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as arrays
 from models import AdapLeRPredictor
 from tests import tiny
 from tests.compare import assert_close
-from tests.test_inference import directory  # noqa: F401, a fixture
 from tests.test_pipeline import write_backbone
 from tools.checkpoints import load_saved, load_weights
 from tools.data import DataOptions, load_examples, read_file
@@ -71,8 +70,8 @@ def test_any_text(predictor, texts):
 
 
 @pytest.fixture(scope="module")
-def predictor(directory):  # noqa: F811
-    return AdapLeRPredictor(directory, batch_size=2)
+def predictor(saved_model):
+    return AdapLeRPredictor(saved_model, batch_size=2)
 
 
 @some

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tools.data import INPUTS_SPEC, Examples
+from tools.examples import INPUTS_SPEC, Examples
 
 
 def mean_attentions(model, inputs: dict[str, tf.Tensor]) -> tf.Tensor:

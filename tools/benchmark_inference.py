@@ -23,10 +23,11 @@ from transformers import BertConfig
 from tools import inference_variants as variants
 from tools.benchmark_tables import BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
 from tools.checkpoints import load_saved, load_tokenizer, model_directory
-from tools.data import INPUTS_SPEC, Examples, load_examples
+from tools.data import load_examples
 from tools.errors import UserError
+from tools.examples import INPUTS_SPEC, Examples
 from tools.files import write_json
-from tools.flops import adapler_flops, bert_flops
+from tools.flops import bert_flops
 from tools.forced_schedule import ForcedSchedule
 from tools.peak_memory import peak_memory
 from tools.run_record import provenance
@@ -100,7 +101,7 @@ def time_forced(full: bool):
         padding = bert_flops(model.config, np.full(batch_size, length)).sum() / bert_flops(model.config, lengths).sum()
         for speedup in speedups:
             forced.aim_at(speedup / padding, lengths)
-            runs = given | {FLOOR: _on_two_tokens(given[BASELINE])} if batch_size == 1 else given
+            runs = given | {FLOOR: variants.padded_to(2, given[BASELINE])} if batch_size == 1 else given
             yield point(model, runs, [batch], rounds([batch]), length=length, forced_speedup=speedup)
 
 
@@ -111,44 +112,30 @@ def point(model, given: dict, batches: list[dict], rounds_: int, **facts) -> dic
         the facts, and of each variant p50 and p95 latency [s], examples per second, the measured speedup (median,
         lowest and highest of the rounds), that of FLOPs, and efficiency.
     """
-    times = race(given, batches, rounds_, desc=f"batch {batches[0]['input_ids'].shape[0]}, length {facts['length']}")
-    counts = count_flops(model, given, batches)
+    runs = {name: variant.run for name, variant in given.items()}
+    times = race(runs, batches, rounds_, desc=f"batch {batches[0]['input_ids'].shape[0]}, length {facts['length']}")
+    sizes = [_sizes(model, batch) for batch in batches]
+    flops = {name: sum(variant.flops(model.config, one) for one in sizes) for name, variant in given.items()}
     examples = sum(batch["input_ids"].shape[0] for batch in batches)
-    values = {name: _values(times[name], times[BASELINE], counts, name, examples) for name in given}
+    values = {name: _values(times[name], times[BASELINE], flops[BASELINE] / flops[name], examples) for name in given}
     return {"batch_size": batches[0]["input_ids"].shape[0], **facts, "rounds": rounds_, "variants": values}
 
 
-def _values(time: Timing, baseline: Timing, counts: dict, name: str, examples: int) -> dict:
+def _values(time: Timing, baseline: Timing, flops_speedup: float, examples: int) -> dict:
     speedup = time.ratio(baseline)
-    values = {
+    return {
         "p50": time.latency(50),
         "p95": time.latency(95),
         "examples_per_second": examples / time.total,
         "speedup": speedup,
+        "flops_speedup": flops_speedup,
+        "efficiency": speedup[0] / flops_speedup,
     }
-    if name in counts:
-        flops_speedup = float(counts[BASELINE] / counts[name])
-        values |= {"flops_speedup": flops_speedup, "efficiency": speedup[0] / flops_speedup}
-    return values
 
 
-def count_flops(model, given: dict, batches: list[dict]) -> dict[str, float]:
-    """Total FLOPs of each variant; padding counts where it is computed."""
-    config, totals = model.config, dict.fromkeys((name for name in given if name != FLOOR), 0.0)
-    for batch in batches:
-        lengths = batch["attention_mask"].numpy().sum(axis=1)
-        left = np.stack(model(batch, lr_mode=True).lengths, axis=1)
-        reduced = adapler_flops(config, np.concatenate([lengths[:, np.newaxis], left], axis=1)).sum()
-        for name in totals:
-            if name == PACKED:
-                totals[name] += bert_flops(config, lengths).sum()
-            elif name.startswith("BERT, padded to"):
-                end = name.removeprefix("BERT, padded to ")
-                width = int(end) if end.isdigit() else batch["input_ids"].shape[1]
-                totals[name] += len(lengths) * bert_flops(config, width)
-            else:
-                totals[name] += reduced
-    return totals
+def _sizes(model, batch: dict) -> variants.Sizes:
+    left = np.stack(model(batch, lr_mode=True).lengths, axis=1)
+    return variants.Sizes(batch["attention_mask"].numpy().sum(axis=1), left, batch["input_ids"].shape[1])
 
 
 def rounds(batches: list[dict]) -> int:
@@ -181,11 +168,6 @@ def random_batch(lengths: np.ndarray, rng: np.random.Generator) -> dict:
 def _as_inputs(ids: np.ndarray, mask: np.ndarray) -> dict:
     arrays = dict(zip(INPUTS_SPEC, (ids * mask, 0 * ids, mask), strict=True))
     return {name: tf.constant(values, tf.int32) for name, values in arrays.items()}
-
-
-def _on_two_tokens(variant):
-    """What reading the weights takes: plain BERT on [CLS] and [SEP] alone."""
-    return lambda inputs: variant({name: tensor[:, :2] for name, tensor in inputs.items()})
 
 
 if __name__ == "__main__":

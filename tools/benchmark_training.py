@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from models.training_step import Objective, adam
 from tools.checkpoints import load_backbone, load_tokenizer, resolve_backbone
-from tools.data import INPUTS_SPEC, load_examples
+from tools.data import load_examples
+from tools.examples import INPUTS_SPEC
 from tools.files import write_json
 from tools.result_tables import training_table
 from tools.run_record import provenance

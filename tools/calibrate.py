@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools import fine_tuning_log
 from tools.checkpoints import load_model, load_tokenizer, model_directory, set_eta_scale
-from tools.data import Examples, load_examples
+from tools.data import load_examples
 from tools.evaluation import predict, report
+from tools.examples import Examples
 from tools.files import write_json
 from tools.paths import TaskPaths
 from tools.result_tables import scales_table

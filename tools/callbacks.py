@@ -9,9 +9,9 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from tools.checkpoints import save_directory, save_weights
-from tools.data import Examples
 from tools.errors import UserError
 from tools.evaluation import predict, report
+from tools.examples import Examples
 from tools.files import read_json_lines, write_json, write_json_lines
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from tools.checkpoints import load_backbone, load_model, load_tokenizer, load_weights
-from tools.data import Examples, load_examples
+from tools.data import load_examples
+from tools.examples import Examples
 from tools.faithfulness import erasure
 from tools.files import write_json
 from tools.fine_tuning_log import best_epochs, read

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from models.length_reduction import INFERENCE_LAMBDA
-from tools.data import INPUTS_SPEC, Examples, has_evidence
+from tools.examples import INPUTS_SPEC, Examples, has_evidence
 from tools.flops import adapler_flops, bert_flops, published_adapler_flops, published_bert_flops
 from tools.metrics import score
 from tools.tasks import Task

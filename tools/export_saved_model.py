@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from models import TFAdapLeRForSequenceClassification
 from tools.checkpoints import load_saved
-from tools.data import INPUTS_SPEC
+from tools.examples import INPUTS_SPEC
 from tools.files import replacing_directory
 from tools.runtime import run_program
 

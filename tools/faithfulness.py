@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tools.data import INPUTS_SPEC, Examples
+from tools.examples import INPUTS_SPEC, Examples
 
 
 def erasure(bert, examples: Examples, chosen: list[np.ndarray], labels: list[int], batch_size: int) -> dict[str, list]:

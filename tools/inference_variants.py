@@ -1,21 +1,50 @@
-"""Ways to run one model: plain BERT, packed BERT, and lr_mode in its forms. Each maps inputs to numpy outputs."""
+"""Ways to run one model: plain BERT, packed BERT, and lr_mode in its forms, each with the FLOPs that it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from transformers import TFBertForSequenceClassification
+from transformers import BertConfig, TFBertForSequenceClassification
 
 from models import TFAdapLeRForSequenceClassification
 from models.packed_layer import run_packed
 from models.packing import Packing
-from tools.data import INPUTS_SPEC
+from tools.examples import INPUTS_SPEC
 from tools.export_saved_model import export
+from tools.flops import adapler_flops, bert_flops
 
-Variant = Callable[[dict[str, tf.Tensor]], np.ndarray]
+
+@dataclass(frozen=True)
+class Sizes:
+    """One batch: tokens of each example, int [B]; left at each layer of lr_mode, float [B, L]; width with padding."""
+
+    entered: np.ndarray
+    left: np.ndarray
+    width: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """`run` maps inputs to numpy logits; `flops` tells what that takes for a config and a batch's sizes."""
+
+    run: Callable[[dict[str, tf.Tensor]], np.ndarray]
+    flops: Callable[[BertConfig, Sizes], float]
+
+
+def padded_flops(config: BertConfig, sizes: Sizes) -> float:
+    return len(sizes.entered) * float(bert_flops(config, sizes.width))
+
+
+def packed_flops(config: BertConfig, sizes: Sizes) -> float:
+    return float(bert_flops(config, sizes.entered).sum())
+
+
+def reduced_flops(config: BertConfig, sizes: Sizes) -> float:
+    return float(adapler_flops(config, np.concatenate([sizes.entered[:, np.newaxis], sizes.left], axis=1)).sum())
 
 
 def plain_bert(model: TFAdapLeRForSequenceClassification) -> Variant:
@@ -25,17 +54,18 @@ def plain_bert(model: TFAdapLeRForSequenceClassification) -> Variant:
     def run(inputs):
         return TFBertForSequenceClassification.call(model, **inputs).logits
 
-    return lambda inputs: run(inputs).numpy()
+    return Variant(lambda inputs: run(inputs).numpy(), padded_flops)
 
 
 def padded_to(length: int, variant: Variant) -> Variant:
-    """The variant on inputs padded to a fixed length."""
+    """A padded variant on inputs of a fixed length: longer with padding, shorter by cutting."""
 
     def run(inputs):
-        extra = length - inputs["input_ids"].shape[1]
-        return variant({name: tf.pad(tensor, [[0, 0], [0, extra]]) for name, tensor in inputs.items()})
+        extra = max(length - inputs["input_ids"].shape[1], 0)
+        cut = {name: tensor[:, :length] for name, tensor in inputs.items()}
+        return variant.run({name: tf.pad(tensor, [[0, 0], [0, extra]]) for name, tensor in cut.items()})
 
-    return run
+    return Variant(run, lambda config, sizes: variant.flops(config, replace(sizes, width=length)))
 
 
 def packed_bert(model: TFAdapLeRForSequenceClassification) -> Variant:
@@ -51,7 +81,7 @@ def packed_bert(model: TFAdapLeRForSequenceClassification) -> Variant:
         cls = tf.gather(hidden_states, packing.starts)[:, tf.newaxis]
         return model.classifier(model.bert.pooler(hidden_states=cls))
 
-    return lambda inputs: run(inputs).numpy()
+    return Variant(lambda inputs: run(inputs).numpy(), packed_flops)
 
 
 def lr_mode(model: TFAdapLeRForSequenceClassification) -> Variant:
@@ -61,12 +91,12 @@ def lr_mode(model: TFAdapLeRForSequenceClassification) -> Variant:
     def run(inputs):
         return model(inputs, lr_mode=True).logits
 
-    return lambda inputs: run(inputs).numpy()
+    return Variant(lambda inputs: run(inputs).numpy(), reduced_flops)
 
 
 def lr_mode_call(model: TFAdapLeRForSequenceClassification) -> Variant:
     """`model(inputs, lr_mode=True)`, as in the README."""
-    return lambda inputs: model(inputs, lr_mode=True).logits.numpy()
+    return Variant(lambda inputs: model(inputs, lr_mode=True).logits.numpy(), reduced_flops)
 
 
 def lr_mode_op_by_op(model: TFAdapLeRForSequenceClassification) -> Variant:
@@ -79,7 +109,7 @@ def lr_mode_op_by_op(model: TFAdapLeRForSequenceClassification) -> Variant:
         finally:
             tf.config.run_functions_eagerly(False)
 
-    return run
+    return Variant(run, reduced_flops)
 
 
 def saved_model(model: TFAdapLeRForSequenceClassification, directory: Path) -> Variant:
@@ -91,4 +121,4 @@ def saved_model(model: TFAdapLeRForSequenceClassification, directory: Path) -> V
     def run(inputs, _keep_alive=loaded):
         return serve(**inputs)["logits"].numpy()
 
-    return run
+    return Variant(run, reduced_flops)

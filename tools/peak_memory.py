@@ -42,5 +42,5 @@ def _peak(variant: str | None, speedup: float, batch_size: int, length: int) -> 
         ids = np.random.default_rng(0).integers(1000, 30000, (batch_size, length))
         arrays = {"input_ids": ids, "token_type_ids": 0 * ids, "attention_mask": np.ones_like(ids)}
         inputs = {name: tf.constant(values, tf.int32) for name, values in arrays.items()}
-        getattr(inference_variants, variant)(forced.model)(inputs)
+        getattr(inference_variants, variant)(forced.model).run(inputs)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

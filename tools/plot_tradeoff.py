@@ -22,6 +22,7 @@ from matplotlib import pyplot
 
 from tools.files import replacing
 from tools.paths import FIGURES, RESULTS
+from tools.summarize_runs import is_run
 
 
 def plot_task(task: str, summaries: list[dict], output: Path) -> list[Path]:
@@ -106,7 +107,7 @@ def main() -> None:
     tasks: dict[str, list[dict]] = {}
     for file in arguments.files or sorted(RESULTS.glob("*.json")):
         summary = json.loads(file.read_text(encoding="utf-8"))
-        if summary.get("kind", "run") == "run":
+        if is_run(summary):
             tasks.setdefault(summary["task"], []).append(summary)
     for task, summaries in tasks.items():
         print(*plot_task(task, summaries, arguments.OUTPUT), sep="\n")

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tools.data import INPUTS_SPEC, Examples
 from tools.errors import UserError
+from tools.examples import INPUTS_SPEC, Examples
 from tools.files import replacing, write_array
 
 

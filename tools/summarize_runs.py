@@ -47,9 +47,16 @@ def _mean(values: list[float], form: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all runs in results/)")
-    files = parser.parse_args().files or sorted(RESULTS.glob("*.json"))
-    summaries = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    print(seeds_table(summary for summary in summaries if summary.get("kind", "run") == "run"))
+    parser.add_argument("--TASK", help="only this task's")
+    arguments = parser.parse_args()
+    files = arguments.files or sorted(RESULTS.glob("*.json"))
+    runs = [one for one in (json.loads(file.read_text(encoding="utf-8")) for file in files) if is_run(one)]
+    print(seeds_table(run for run in runs if arguments.TASK in (None, run["task"])))
+
+
+def is_run(result: dict) -> bool:
+    """Whether a result file is a run's summary, not a benchmark."""
+    return result.get("kind", "run") == "run"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tools.attentions import mean_attentions, rollout
-from tools.data import INPUTS_SPEC, Examples
+from tools.examples import INPUTS_SPEC, Examples
 from tools.saliencies import gradient_x_input
 
 METHODS = ("AdapLeR", "saliency", "attention, last layer", "attention, mean", "rollout", "random")

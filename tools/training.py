@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from tools.backup import Backup
 from tools.callbacks import EpochEnd, Progress, StopAtNaN
-from tools.data import Examples
+from tools.examples import Examples
 
 
 def step_counts(settings: argparse.Namespace, examples: Examples) -> tuple[int, int]:
