@@ -3,5 +3,5 @@
 # installation. About five minutes on 2 CPU cores. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source run_files/setup_environment.sh requirements.txt
+source run_files/setup_environment.sh requirements.lock
 exec run_files/run_task.sh demo 22 "$@"

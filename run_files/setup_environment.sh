@@ -1,6 +1,6 @@
-# Sourced by quickstart.sh and tests/run.sh: makes .venv in the project's root, installs the given requirements files
-# there and activates it. Nothing is installed again until a requirements file changes.
-# Usage: source run_files/setup_environment.sh requirements.txt [more.txt ...]
+# Sourced by quickstart.sh and tests/run.sh: makes .venv in the project's root, installs the given lock files
+# there, checked by their hashes, and activates it. Nothing is installed again until a lock file changes.
+# Usage: source run_files/setup_environment.sh requirements.lock [more.lock ...]
 
 python=${PYTHON:-$(command -v python3.11 || command -v python3)}
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
@@ -8,11 +8,11 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   exit 2
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-for requirements in "$@"; do
-  stamp=.venv/installed-$(cat "$requirements" | cksum | cut -d' ' -f1)
+for lock in "$@"; do
+  stamp=.venv/installed-$(cat "$lock" | cksum | cut -d' ' -f1)
   if [ ! -e "$stamp" ]; then
-    echo "installing $requirements into .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    echo "installing $lock into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
     touch "$stamp"
   fi
 done
