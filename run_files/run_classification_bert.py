@@ -15,22 +15,21 @@ from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
-from tools.runtime import data_options, distribution, eval_batch_size, run_folder, run_stage, task_of
+from tools.runtime import data_options, eval_batch_size, run_folder, run_stage, task_of
 from tools.training import fit, step_counts
 
 
 def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
     task, options = task_of(settings), data_options(settings)
     tokenizer = load_tokenizer(settings.backbone)
-    with distribution(settings).scope():
-        model = load_backbone(settings.backbone, task, settings.max_length)
-        if settings.initial_model_path:
-            load_weights(model, settings.initial_model_path)
-        train, dev = (
-            load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
-        )
-        optimizer = adam(settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01)
-        model.compile(optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps))
+    model = load_backbone(settings.backbone, task, settings.max_length)
+    if settings.initial_model_path:
+        load_weights(model, settings.initial_model_path)
+    train, dev = (
+        load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
+    )
+    optimizer = adam(settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01)
+    model.compile(optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps))
     folder = run_folder("fine_tune", settings, where)
     keeper = KeepFineTuned(task, dev, eval_batch_size(settings), folder / SCORES, where, settings.keep_best)
     fit(model, settings, train, keeper, folder)

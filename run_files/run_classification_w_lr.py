@@ -20,7 +20,7 @@ from tools.data import load_examples
 from tools.errors import UserError
 from tools.paths import TaskPaths
 from tools.run_record import as_json
-from tools.runtime import data_options, distribution, eval_batch_size, run_folder, run_stage, task_of
+from tools.runtime import data_options, eval_batch_size, run_folder, run_stage, task_of
 from tools.training import fit, step_counts
 
 
@@ -29,9 +29,8 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
     best = fine_tuning_log.best_score(task, fine_tuning_log.read(task, where))
     tokenizer = load_tokenizer(settings.backbone)
     train, dev = load_training_data(settings, where, tokenizer)
-    with distribution(settings).scope():
-        model = make_model(settings)
-        compile_model(model, settings, *step_counts(settings, train))
+    model = make_model(settings)
+    compile_model(model, settings, *step_counts(settings, train))
     names = settings.save_name, settings.gamma, settings.phi
     files = where.adapler(*names), where.adapler_last(*names), where.adapler_log(*names)
     log = {"best_fine_tuned": best, "settings": as_json(settings)}

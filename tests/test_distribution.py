@@ -1,9 +1,13 @@
-"""Training on two logical devices is training on one."""
+"""Two logical devices, or two processes, compute what one device does."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.compare import assert_close
@@ -11,6 +15,8 @@ from tests.test_pipeline import NAME, write_backbone, write_sst2
 from tests.test_resume import files
 from tools.inject_faults import content
 from tools.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 ON_TWO_CPUS = """
 import runpy, sys
@@ -20,6 +26,13 @@ tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConf
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+WORKERS = ["run_files/run_multi_worker.sh", "2"]
+ONE_DEVICE, TWO_DEVICES, TWO_WORKERS = [sys.executable], [sys.executable, "-c", ON_TWO_CPUS], WORKERS
+FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3"
+TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 2 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.01"
+NAMES = "run", 0.5, 0.01
+NOT_COMPARED = ("key/bias", "score/bias")
+"""Their gradient is rounding, which Adam blows up."""
 
 
 @pytest.fixture(scope="module")
@@ -30,32 +43,71 @@ def flags(tmp_path_factory):
     return f"--TASK sst2 --DATA_SEED 3 --BACKBONE {backbone} --DATA_DIR {data} --MAX_LENGTH 16 --BATCH_SIZE 12"
 
 
-def run_on(devices: int, command: str, directory) -> None:
-    prefix = [sys.executable] if devices == 1 else [sys.executable, "-c", ON_TWO_CPUS]
-    multi = ["--MULTI_GPU"] if devices > 1 else []
-    environment = {**os.environ, "ADAPLER_DIRECTORY": str(directory), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*prefix, *command.split(), *multi], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+def start(how: list[str], command: str, directory: Path) -> subprocess.Popen:
+    multi = ["--MULTI_GPU"] if how is TWO_DEVICES else []
+    environment = {**os.environ, "ADAPLER_DIRECTORY": str(directory), "PYTHONPATH": str(ROOT), "PYTHON": sys.executable}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([*how, *command.split(), *multi], cwd=ROOT, env=environment, **pipes)
 
 
-@pytest.mark.slow
-def test_two_devices_train_like_one(flags, tmp_path):
-    commands = [
-        "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3",
-        "tools/store_saliencies.py",
-        "run_files/run_classification_w_lr.py --EPOCHS 2 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.01",
-    ]
-    found = []
-    for devices in (1, 2):
-        directory = tmp_path / str(devices)
-        for command in commands:
-            run_on(devices, f"{command} {flags}", directory)
-        where = files(directory)
-        found.append((content(where.fine_tuned(2)), content(where.adapler_last("run", 0.5, 0.01))))
-    for one, two in zip(*found, strict=True):
-        assert one.keys() == two.keys()
-        for name, value in one.items():
-            if "key/bias" not in name and "score/bias" not in name:  # their gradient is rounding, which Adam blows up
-                assert_close(two[name], value, 1e-4, name)
+def run(how: list[str], command: str, directory: Path) -> None:
+    process = start(how, command, directory)
+    output = process.communicate()[0]
+    assert process.returncode == 0, output[-3000:]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    one, other = content(one), content(other)
+    assert one.keys() == other.keys() and len(one) > 10
+    for name, value in one.items():
+        if not any(part in name for part in NOT_COMPARED):
+            assert_close(other[name], value, 1e-4, name)
+
+
+@pytest.fixture(scope="module")
+def on_one_device(flags, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("one")
+    for command in (FINE_TUNE, "tools/store_saliencies.py", TRAIN):
+        run(ONE_DEVICE, f"{command} {flags}", directory)
+    return files(directory)
+
+
+@pytest.mark.parametrize("how", [TWO_DEVICES, TWO_WORKERS], ids=["devices", "workers"])
+def test_two_train_like_one(how, flags, on_one_device, tmp_path):
+    for command in (FINE_TUNE, "tools/store_saliencies.py", TRAIN):
+        run(how, f"{command} {flags}", tmp_path)
+    one, two = on_one_device, files(tmp_path)
+    assert_same_weights(one.fine_tuned(2), two.fine_tuned(2))
+    saliencies = [np.load(where.saliency_matrix("train", 1)) for where in (one, two)]
+    assert_close(*saliencies, 1e-4)
+    assert_same_weights(one.adapler_last(*NAMES), two.adapler_last(*NAMES))
+
+
+def test_two_devices_evaluate_like_one(flags, on_one_device, tmp_path):
+    model = on_one_device.adapler_last(*NAMES)
+    command = f"run_files/run_classification_evaluation.py {flags} --MODEL_PATH {model} --LR_MODEL --SPLIT validation"
+    lengths = []
+    for how in (ONE_DEVICE, TWO_DEVICES):
+        directory = tmp_path / str(len(lengths))
+        run(how, command, directory)
+        with np.load(files(directory).flops_per_example(model, "validation")) as stored:
+            lengths.append(stored["lengths"])
+    np.testing.assert_array_equal(*lengths)
+
+
+def test_a_killed_worker_costs_no_more_than_its_epoch(flags, on_one_device, tmp_path):
+    command, checkpoint = f"{FINE_TUNE} {flags}", files(tmp_path).run_folder("fine_tune") / "backup" / "checkpoint"
+    job = start(TWO_WORKERS, command, tmp_path)
+    while job.poll() is None and not checkpoint.exists():
+        time.sleep(0.01)
+    os.kill(second_worker(job.pid), signal.SIGKILL)
+    output = job.communicate(timeout=60)[0]
+    assert job.returncode not in (0, None) and "--RESUME" in output
+    assert not files(tmp_path).fine_tuned(2).exists(), "it ended before it was killed"
+    run(TWO_WORKERS, f"{command} --RESUME", tmp_path)
+    assert_same_weights(on_one_device.fine_tuned(2), files(tmp_path).fine_tuned(2))
+
+
+def second_worker(launcher: int) -> int:
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return next(int(pid) for pid in children if b'"index": 1' in Path(f"/proc/{pid}/environ").read_bytes())

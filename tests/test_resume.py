@@ -29,7 +29,7 @@ def flags(tmp_path_factory):
 def files(directory) -> TaskPaths:
     """The run's paths under another ADAPLER_DIRECTORY than this process has."""
     where = TaskPaths(NAME, 3, "sst2")
-    return type("Elsewhere", (TaskPaths,), {"root": directory / NAME / "3" / "sst2"})(*vars(where).values())
+    return where.seen_through(directory / NAME / "3" / "sst2")
 
 
 def kill_when(command: str, directory, condition) -> None:

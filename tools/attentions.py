@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tools.devices import compiled
 from tools.examples import INPUTS_SPEC, Examples
 
 
@@ -37,7 +38,7 @@ def rollout(attentions: tf.Tensor) -> tf.Tensor:
 def compiled_attentions(model, with_rollout: bool):
     """A compiled function: inputs -> [B, L, n, n]."""
 
-    @tf.function(input_signature=[INPUTS_SPEC])
+    @compiled(model, [INPUTS_SPEC])
     def compute(inputs):
         attentions = mean_attentions(model, inputs)
         return rollout(attentions) if with_rollout else attentions

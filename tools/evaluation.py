@@ -11,6 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from models.length_reduction import INFERENCE_LAMBDA
+from tools.devices import compiled
 from tools.examples import INPUTS_SPEC, Examples, has_evidence
 from tools.flops import adapler_flops, bert_flops, published_adapler_flops, published_bert_flops
 from tools.metrics import score
@@ -66,7 +67,7 @@ def predict(
 def _forward(model, converted: bool):
     """The compiled pass of `predict`, kept from epoch to epoch."""
 
-    @tf.function(input_signature=[INPUTS_SPEC, tf.TensorSpec([], tf.float32)])
+    @compiled(model, [INPUTS_SPEC, tf.TensorSpec([], tf.float32)])
     def run(inputs, eta_scale):
         if not converted:
             return model(inputs, training=False).logits, None, None

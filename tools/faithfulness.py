@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tools.devices import compiled
 from tools.examples import INPUTS_SPEC, Examples
 
 
@@ -43,7 +44,7 @@ def _predict(compute, examples: Examples, masks: list, labels: list[int], batch_
 
 
 def _probabilities(bert):
-    @tf.function(input_signature=[INPUTS_SPEC])
+    @compiled(bert, [INPUTS_SPEC])
     def compute(inputs):
         return tf.nn.softmax(bert(inputs, training=False).logits)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,10 +28,15 @@ class TaskPaths:
     name: str
     seed: int
     task: str
+    instead: Path | None = None
 
     @property
     def root(self) -> Path:
-        return DIRECTORY / self.name / str(self.seed) / self.task
+        return self.instead or DIRECTORY / self.name / str(self.seed) / self.task
+
+    def seen_through(self, root: Path) -> TaskPaths:
+        """The same files under another root."""
+        return replace(self, instead=root)
 
     @property
     def models(self) -> Path:

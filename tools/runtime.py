@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import tensorflow as tf
 import tf_keras as keras
 
-from tools import paths
+from tools import devices, paths
 from tools.data import DataOptions, make_custom_task
 from tools.errors import UserError
 from tools.lock import locked
@@ -22,6 +21,7 @@ from tools.settings import make_parser
 from tools.tasks import CUSTOM, Task, get_task, hold_out
 
 BAD_INPUT = 2
+FAILED = 1
 
 
 def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, TaskPaths], None]) -> None:
@@ -33,32 +33,35 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
     settings = make_parser(stage, description).parse_args()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    record = None
-    try:
+    with _errors_in_a_sentence():
+        devices.use_devices(settings)
+        strategy = devices.strategy(settings.multi_gpu)
         where = _resolve(settings)
         _print_settings(stage, settings)
-        use_devices(settings)
-        with locked(where.root):
-            record = RunRecord(stage, settings, run_folder(stage, settings, where))
-            if (
-                getattr(settings, "resume", False)
-                and record.earlier["settings"]
-                and not record.same_settings_as_before()
-            ):
-                raise UserError(f"--RESUME: {record.file} was asked for other settings; give the same, or leave it out")
+        if not devices.is_chief():
+            where = where.seen_through(devices.private_view(where.root))
+        with locked(where.root), strategy.scope(), _recorded(stage, settings, where):
             for directory in where.all:
                 directory.mkdir(parents=True, exist_ok=True)
-            record.write()
             keras.utils.set_random_seed(settings.data_seed)
             keras.backend.experimental.enable_tf_random_generator()  # dropout's state can be saved
             work(settings, where)
-            record.write("finished")
-    except UserError as error:
-        _end(record, str(error))
-        sys.exit(_complain(error))
+
+
+@contextmanager
+def _recorded(stage: str, settings: argparse.Namespace, where: TaskPaths) -> Iterator[None]:
+    """Writes run.json before and after the block, with how it ended."""
+    record = RunRecord(stage, settings, run_folder(stage, settings, where))
+    if getattr(settings, "resume", False) and record.earlier["settings"] and not record.same_settings_as_before():
+        raise UserError(f"--RESUME: {record.file} was asked for other settings; give the same, or leave it out")
+    record.write()
+    try:
+        yield
     except BaseException as error:
-        _end(record, f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # as far as the disk still allows it
+            record.write(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
+    record.write("finished")
 
 
 def run_folder(stage: str, settings: argparse.Namespace, where: TaskPaths) -> Path:
@@ -66,13 +69,6 @@ def run_folder(stage: str, settings: argparse.Namespace, where: TaskPaths) -> Pa
     if stage == "train_adapler":
         return where.adapler_run(settings.save_name, settings.gamma, settings.phi)
     return where.run_folder(stage, getattr(settings, "model_path", None))
-
-
-def _end(record: RunRecord | None, exit_state: str) -> None:
-    """Records a bad end as far as the disk still allows it."""
-    if record is not None:
-        with suppress(OSError):
-            record.write(exit_state)
 
 
 def _stop(number: int, _frame) -> None:
@@ -84,10 +80,18 @@ def _stop(number: int, _frame) -> None:
 def run_program(program: str, description: str, work: Callable[[argparse.Namespace], None]) -> None:
     """As `run_stage`, for a program that has no task, and so no folder to leave a record in."""
     settings = make_parser(program, description).parse_args()
-    try:
+    with _errors_in_a_sentence():
         work(settings)
-    except UserError as error:
-        sys.exit(_complain(error))
+
+
+@contextmanager
+def _errors_in_a_sentence() -> Iterator[None]:
+    """Ends the process with a sentence and a code for what the user can mend and for what the system refuses."""
+    try:
+        yield
+    except (UserError, OSError) as error:  # OSError: a full disk, a directory that cannot be written
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
 
 
 def task_of(settings: argparse.Namespace) -> Task:
@@ -107,35 +111,6 @@ def data_options(settings: argparse.Namespace) -> DataOptions:
 
 def eval_batch_size(settings: argparse.Namespace) -> int:
     return settings.eval_batch_size or settings.batch_size
-
-
-def distribution(settings: argparse.Namespace) -> tf.distribute.Strategy:
-    """Strategy under which to build and train: all visible GPUs (or logical CPUs) with --MULTI_GPU, else one device."""
-    if not settings.multi_gpu:
-        return tf.distribute.get_strategy()
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-def use_devices(settings: argparse.Namespace) -> None:
-    """Makes the chosen GPUs visible, has TensorFlow take their memory as it needs it, and sets how it computes.
-
-    Raises:
-        UserError: there is no such GPU.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if settings.gpu is not None:
-        wanted = settings.gpu.split(",")
-        if not all(index.isdigit() and int(index) < len(gpus) for index in wanted):
-            raise UserError(f"--GPU {settings.gpu}: this machine has {len(gpus)} GPUs; leave the flag out for the CPU")
-        gpus = [gpus[int(index)] for index in wanted]
-        tf.config.set_visible_devices(gpus, "GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if settings.mixed_precision:
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    if settings.deterministic:
-        tf.config.experimental.enable_op_determinism()
 
 
 def _resolve(settings: argparse.Namespace) -> TaskPaths:
@@ -158,8 +133,3 @@ def _print_settings(stage: str, settings: argparse.Namespace) -> None:
         f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in vars(settings).items()),
         flush=True,
     )
-
-
-def _complain(error: UserError) -> int:
-    print(f"error: {error}", file=sys.stderr, flush=True)
-    return BAD_INPUT

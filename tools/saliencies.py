@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tools.devices import compiled
 from tools.errors import UserError
 from tools.examples import INPUTS_SPEC, Examples
 from tools.files import replacing, write_array
@@ -59,7 +60,7 @@ def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, 
 def _compiled(model: tf.keras.Model):
     """gradient_x_input as a graph, kept while a model gets the weights of one epoch after another."""
 
-    @tf.function(input_signature=[INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
+    @compiled(model, [INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
     def compute(inputs, labels):
         return gradient_x_input(model, inputs, labels)
 

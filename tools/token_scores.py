@@ -9,6 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tools.attentions import mean_attentions, rollout
+from tools.devices import compiled
 from tools.examples import INPUTS_SPEC, Examples
 from tools.saliencies import gradient_x_input
 
@@ -56,7 +57,7 @@ def score_examples(adapler, bert, examples: Examples, batch_size: int, seed: int
 def _explainer(bert):
     """Compiled: inputs -> what plain BERT alone tells."""
 
-    @tf.function(input_signature=[INPUTS_SPEC])
+    @compiled(bert, [INPUTS_SPEC])
     def explain(inputs):
         probabilities = tf.nn.softmax(bert(inputs, training=False).logits)
         label = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
