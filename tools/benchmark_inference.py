@@ -44,7 +44,8 @@ def benchmark(settings: argparse.Namespace) -> None:
     else:
         name, points = "BERT-base size, forced schedules", list(time_forced(settings.full))
         memory = peak_memory(batch_size=32, length=512)
-    result = {"kind": "inference", "model": name, **provenance(), "points": points, "peak_memory": memory}
+    facts = {"kind": "inference", "model": name, "task": settings.task}
+    result = {**facts, **provenance(), "points": points, "peak_memory": memory}
     if settings.save:
         write_json(settings.save, result)
     print(inference_tables(result))

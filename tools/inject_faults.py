@@ -1,19 +1,23 @@
 """Kills each training stage at random moments, resumes it, and compares what it leaves with an uninterrupted run's.
 
-Runs on a few examples of the generated task, in a temporary directory. SIGKILL comes at a moment drawn evenly from the
-uninterrupted run's duration; then the same command runs with --RESUME. Everything is bit-equal or it counts as lost.
+Runs on a few examples of the generated task, in a temporary directory. A signal comes at a moment drawn evenly from the
+uninterrupted run's duration, or the disk takes no file beyond a size drawn as evenly; then the same command runs with
+--RESUME. Everything is bit-equal or it counts as lost. At the end, every kind of tools/bad_inputs.py is put before its
+stage, which has to end with code 2 and one sentence.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,12 +26,13 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from tools.bad_inputs import KINDS, BadInput
 from tools.errors import UserError
 from tools.files import write_json
 from tools.paths import ROOT
-from tools.result_tables import faults_table
+from tools.result_tables import bad_inputs_table, faults_table
 from tools.run_record import provenance
-from tools.runtime import run_program
+from tools.runtime import BAD_INPUT, run_program
 
 COMMON = "--TASK demo --DATA_SEED 1 --MAX_LENGTH 72 --DETERMINISTIC --MAX_TRAIN_EXAMPLES 400 --MAX_EVAL_EXAMPLES 50"
 STAGES = {
@@ -36,33 +41,37 @@ STAGES = {
     "train_adapler": "run_files/run_classification_w_lr.py --EPOCHS 4 --GAMMA 0.05 --PHI 0.005 --RESHUFFLE",
 }
 OUTPUTS = ("models/**/*.h5", "data/sals/**/*.npy", "logs/ft_logs.json", "logs/**/scores.jsonl")
+FAULTS = {"SIGKILL": 1.0, "SIGTERM": 0.1, "SIGINT": 0.1, "disk full": 0.1}
+"""Fault -> how often it is injected, as a part of --TIMES."""
 
 
 def inject(settings: argparse.Namespace) -> None:
     rng, faults = np.random.default_rng(0), []
     with tempfile.TemporaryDirectory() as temporary:
-        whole, killed = Path(temporary) / "whole", Path(temporary) / "killed"
-        before = Path(temporary) / "before"
+        whole, hurt, before = (Path(temporary) / name for name in ("whole", "hurt", "before"))
+        whole.mkdir()
         for stage, command in STAGES.items():
-            shutil.copytree(whole, before, dirs_exist_ok=True) if whole.exists() else before.mkdir()
+            shutil.copytree(whole, before)
             start = time.monotonic()
             run(command, whole)
             duration, expected = time.monotonic() - start, outputs(whole)
-            for moment in tqdm(rng.uniform(0, duration, settings.times), desc=stage):
-                shutil.rmtree(killed, ignore_errors=True)
-                shutil.copytree(before, killed)
-                was_killed = kill_after(moment, command, killed)
-                run(f"{command} --RESUME", killed)
-                lost = differences(expected, outputs(killed))
-                fault = {"stage": stage, "seconds": float(moment), "of": duration, "killed": was_killed, "lost": lost}
-                faults.append(fault)
+            plan = [name for name, part in FAULTS.items() for _ in range(max(1, round(part * settings.times)))]
+            for name in tqdm(plan, desc=stage):
+                shutil.copytree(before, hurt)
+                when = float(rng.uniform())
+                code = disturbed(command, hurt, name, when, duration)
+                run(f"{command} --RESUME", hurt)
+                lost = differences(expected, outputs(hurt))
+                faults.append({"stage": stage, "fault": name, "when": when, "exit_code": code, "lost": lost})
+                shutil.rmtree(hurt)
             shutil.rmtree(before)
-    result = {"kind": "faults", "signal": "SIGKILL", **provenance(), "faults": faults}
+        answers = [try_bad_input(bad, whole, hurt) for bad in tqdm(KINDS, desc="bad inputs")]
+    result = {"kind": "faults", **provenance(), "faults": faults, "bad_inputs": answers}
     if settings.save:
         write_json(settings.save, result)
-    print(faults_table(result))
-    if any(fault["lost"] for fault in faults):
-        raise UserError("a resumed run differs from the uninterrupted one")
+    print(faults_table(result), bad_inputs_table(result), sep="\n\n")
+    if any(fault["lost"] for fault in faults) or any(answer["exit_code"] != BAD_INPUT for answer in answers):
+        raise UserError("a resumed run differs from the uninterrupted one, or a bad input was not refused")
 
 
 def run(command: str, directory: Path) -> None:
@@ -71,22 +80,40 @@ def run(command: str, directory: Path) -> None:
     Raises:
         UserError: it failed.
     """
-    done = subprocess.run(_arguments(command), cwd=ROOT, env=_environment(directory), capture_output=True, text=True)
+    done = _start(command, directory)
+    _, message = done.communicate()
     if done.returncode != 0:
-        raise UserError(f"{command} failed: {done.stderr[-2000:]}")
+        raise UserError(f"{command} failed: {message[-2000:]}")
 
 
-def kill_after(seconds: float, command: str, directory: Path) -> bool:
-    """Starts a stage and kills it; False if it had ended before."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(_arguments(command), cwd=ROOT, env=_environment(directory), **quiet)
-    try:
-        process.wait(seconds)
-        return False
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
+def disturbed(command: str, directory: Path, fault: str, when: float, duration: float) -> int:
+    """Starts a stage and has something happen to it; gives its exit code, 0 if it had ended before.
+
+    Args:
+        when: 0 is the stage's start, 1 its end after `duration` seconds; on a full disk, the part of 1 MB beyond which
+            no file grows.
+    """
+    if fault == "disk full":
+        process = _start(command, directory, largest_file=int(when * 2**20))
+    else:
+        process = _start(command, directory)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(when * duration)
+        process.send_signal(signal.Signals[fault])
+    process.communicate()
+    return process.returncode
+
+
+def try_bad_input(bad: BadInput, whole: Path, hurt: Path) -> dict:
+    """Puts one kind of bad input before its stage; gives the exit code and the last line of what the stage said."""
+    shutil.copytree(whole, hurt)
+    shutil.copytree(whole / "generated", hurt / "given")
+    file = next(hurt.glob(bad.file))
+    bad.damage(file)
+    process = _start(bad.command.format(file=file, folder=file.parent), hurt)
+    message = process.communicate()[1].strip().splitlines()[-1]
+    shutil.rmtree(hurt)
+    return {"kind": bad.kind, "exit_code": process.returncode, "message": message.replace(f"{hurt}/", "")}
 
 
 def outputs(directory: Path) -> dict[str, object]:
@@ -118,12 +145,19 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
-def _arguments(command: str) -> list[str]:
-    return [sys.executable, *command.split(), *COMMON.split()]
+def _start(command: str, directory: Path, largest_file: int | None = None) -> subprocess.Popen:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-
-def _environment(directory: Path) -> dict[str, str]:
-    return {**os.environ, "ADAPLER_DIRECTORY": str(directory)}
+    return subprocess.Popen(
+        [sys.executable, *command.split(), *COMMON.split()],
+        cwd=ROOT,
+        env={**os.environ, "ADAPLER_DIRECTORY": str(directory)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=None if largest_file is None else limit,
+    )
 
 
 if __name__ == "__main__":

@@ -7,20 +7,13 @@ Takes summaries that tools/summarize_run.py --SAVE wrote and curves that tools/c
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
-
-from tools.files import replacing
+from tools.figures import draw_lines, write_figure
 from tools.paths import FIGURES, RESULTS
 from tools.summarize_runs import is_run
 
@@ -28,8 +21,8 @@ from tools.summarize_runs import is_run
 def plot_task(task: str, summaries: list[dict], output: Path) -> list[Path]:
     """Both figures of one task; gives the files."""
     return [
-        _figure(output / f"{task}_tradeoff", tradeoff_rows(summaries), _draw_tradeoff, summaries[0]["metric"]),
-        _figure(output / f"{task}_lengths", length_rows(summaries), _draw_lengths, "tokens left"),
+        write_figure(output / f"{task}_tradeoff", tradeoff_rows(summaries), _draw_tradeoff(summaries[0]["metric"])),
+        write_figure(output / f"{task}_lengths", length_rows(summaries), _draw_lengths),
     ]
 
 
@@ -62,41 +55,18 @@ def _row(series: str, point: str, values: dict, metric: str) -> dict:
     return {"series": series, "point": point, "speedup": values["speedup"], "score": values[metric]}
 
 
-def _figure(stem: Path, rows: list[dict], draw, label: str) -> Path:
-    """Writes <stem>.csv and <stem>.png."""
-    with replacing(stem.with_suffix(".csv")) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    draw(axes, rows, label)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    with replacing(stem.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
-    return stem.with_suffix(".png")
+def _draw_tradeoff(metric: str):
+    def draw(axes, rows: list[dict]) -> None:
+        draw_lines(axes, rows, "speedup", "score", lambda series: "-" if series.startswith("eta scale") else "")
+        axes.set(xlabel="FLOPs speedup", ylabel=f"dev {metric}")
+
+    return draw
 
 
-def _draw_tradeoff(axes, rows: list[dict], label: str) -> None:
-    for series, points in _by_series(rows):
-        line = "-" if series.startswith("eta scale") else ""
-        axes.plot(
-            [p["speedup"] for p in points], [p["score"] for p in points], marker="o", linestyle=line, label=series
-        )
-    axes.set(xlabel="FLOPs speedup", ylabel=f"dev {label}")
-
-
-def _draw_lengths(axes, rows: list[dict], label: str) -> None:
-    for series, points in _by_series(rows):
-        axes.plot([p["layer"] for p in points], [p["tokens"] for p in points], marker="o", label=series)
-    axes.set(xlabel="layer (0 is the input)", ylabel=f"mean {label}")
+def _draw_lengths(axes, rows: list[dict]) -> None:
+    draw_lines(axes, rows, "layer", "tokens")
+    axes.set(xlabel="layer (0 is the input)", ylabel="mean tokens left")
     axes.set_ylim(bottom=0)
-
-
-def _by_series(rows: list[dict]):
-    for series in dict.fromkeys(row["series"] for row in rows):
-        yield series, [row for row in rows if row["series"] == series]
 
 
 def main() -> None:

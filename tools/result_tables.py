@@ -80,17 +80,35 @@ def training_table(result: dict) -> str:
 
 
 def faults_table(result: dict) -> str:
-    """How often each stage was killed and resumed, and what was lost."""
+    """How often each stage was disturbed and resumed, and what was lost."""
     rows = [("stage", "fault", "injected", "hit before the end", "same result after --RESUME", "lost")]
-    for stage in dict.fromkeys(fault["stage"] for fault in result["faults"]):
-        faults = [fault for fault in result["faults"] if fault["stage"] == stage]
-        lost = sorted({name for fault in faults for name in fault["lost"]})
+    for stage, name in dict.fromkeys((fault["stage"], fault["fault"]) for fault in result["faults"]):
+        faults = [fault for fault in result["faults"] if (fault["stage"], fault["fault"]) == (stage, name)]
+        lost = sorted({file for fault in faults for file in fault["lost"]})
         good = sum(not fault["lost"] for fault in faults)
-        hits = sum(fault["killed"] for fault in faults)
-        rows.append(
-            (stage, result["signal"], len(faults), hits, f"{good} of {len(faults)}", ", ".join(lost) or "nothing")
-        )
+        hits = sum(fault["exit_code"] != 0 for fault in faults)
+        rows.append((stage, name, len(faults), hits, f"{good} of {len(faults)}", ", ".join(lost) or "nothing"))
     return markdown(rows)
+
+
+def bad_inputs_table(result: dict) -> str:
+    """What each kind of bad input was answered."""
+    rows = [("bad input", "exit code", "answer")]
+    rows += [(bad["kind"], bad["exit_code"], bad["message"].replace("|", "\\|")) for bad in result["bad_inputs"]]
+    return markdown(rows)
+
+
+def precision_table(result: dict) -> str:
+    """float32 and bfloat16 side by side, and how much faster the second is."""
+    rows = [("precision", result["metric"], "FLOPs speedup", "same answer as float32", "same lengths in lr_mode")]
+    for name, values in result["precisions"].items():
+        same = result["same_answers"] if name == "bfloat16" else values["examples"]
+        agreement = f"{values['lr_mode']['same_lengths']} of {values['examples']}"
+        score = f"{values[result['metric']]:.4f}"
+        rows.append((name, score, f"{values['speedup']:.2f}x", f"{same} of {values['examples']}", agreement))
+    speedups = [("bfloat16 against float32", "median", "lowest", "highest")]
+    speedups += [(name, *(f"{value:.2f}x" for value in values)) for name, values in result["speedups"].items()]
+    return f"{markdown(rows)}\n\n{markdown(speedups)}"
 
 
 def loading_table(results: list[dict]) -> str:

@@ -225,6 +225,7 @@ STAGES: dict[str, list[str]] = {
 PROGRAMS: dict[str, list[str]] = {
     "benchmark_loading": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "SAVE"],
     "benchmark_training": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", "BATCH_SIZE", *_SUBSETS, "SAVE"],
+    "benchmark_precision": ["MODEL_PATH", "TASK", "DATA_DIR", "BATCH_SIZE", *_SUBSETS, "SAVE"],
     "inject_faults": ["TIMES", "SAVE"],
     "extend_positions": ["BACKBONE", "POSITIONS", "OUTPUT"],
     "flops_calc": ["BACKBONE", "LENGTHS"],

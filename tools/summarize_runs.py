@@ -11,17 +11,40 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tools.benchmark_tables import COMPILED
 from tools.paths import RESULTS
 from tools.result_tables import markdown
 
+HEAD = (
+    *("task", "backbone", "seeds", "split", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup"),
+    *("wall-clock speedup", "commit"),
+)
+TIMED_BATCH = 32
+"""Examples per batch of the wall-clock speedup."""
 
-def seeds_table(summaries: Iterable[dict]) -> str:
-    """One row a task and backbone, scored on the split that no setting was chosen on, where its labels are known."""
+
+def seeds_table(results: Iterable[dict]) -> str:
+    """One row a task and backbone, scored on the split that no setting was chosen on, where its labels are known.
+
+    The wall-clock speedup is that of tools/benchmark_inference.py on the task's dev set, where it ran: compiled lr_mode
+    against compiled BERT, both on batches of 32 padded to their longest example.
+    """
+    results = list(results)
+    summaries = [result for result in results if is_run(result)]
+    timed = {result.get("task"): wall_clock(result) for result in results if result.get("kind") == "inference"}
     groups: dict[tuple, list[dict]] = {}
     for summary in summaries:
         groups.setdefault((summary["task"], summary["backbone"], reported_split(summary)), []).append(summary)
-    head = ("task", "backbone", "seeds", "split", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup", "commit")
-    return markdown([head, *(_row(*key, runs) for key, runs in sorted(groups.items()))])
+    rows = [_row(*key, runs, timed.get(key[0])) for key, runs in sorted(groups.items())]
+    return markdown([HEAD, *rows])
+
+
+def wall_clock(result: dict) -> float | None:
+    """The median speedup that an inference benchmark found on a task's own lengths."""
+    for point in result["points"]:
+        if point["batch_size"] == TIMED_BATCH and isinstance(point["length"], str):
+            return point["variants"][COMPILED]["speedup"][0]
+    return None
 
 
 def reported_split(summary: dict) -> str:
@@ -29,14 +52,15 @@ def reported_split(summary: dict) -> str:
     return "test" if summary["metric"] in summary["adapler"].get("test", {}) else "validation"
 
 
-def _row(task: str, backbone: str, split: str, runs: list[dict]) -> tuple:
+def _row(task: str, backbone: str, split: str, runs: list[dict], timed: float | None) -> tuple:
     metric = runs[0]["metric"]
     bert, adapler = ([run[model][split][metric] for run in runs] for model in ("bert", "adapler"))
     differences = [after - before for before, after in zip(bert, adapler, strict=True)]
     speedups = [run["adapler"][split]["speedup"] for run in runs]
-    cells = (_mean(bert, ".4f"), _mean(adapler, ".4f"), _mean(differences, "+.4f"), _mean(speedups, ".2f") + "x")
+    cells = _mean(bert, ".4f"), _mean(adapler, ".4f"), _mean(differences, "+.4f"), _mean(speedups, ".2f") + "x"
     seeds = " ".join(str(run["seed"]) for run in runs)
-    return (task, backbone, seeds, split, metric, *cells, " ".join(sorted({str(run["commit"]) for run in runs})))
+    commits = " ".join(sorted({str(run["commit"]) for run in runs}))
+    return (task, backbone, seeds, split, metric, *cells, f"{timed:.2f}x" if timed else "", commits)
 
 
 def _mean(values: list[float], form: str) -> str:
@@ -50,8 +74,8 @@ def main() -> None:
     parser.add_argument("--TASK", help="only this task's")
     arguments = parser.parse_args()
     files = arguments.files or sorted(RESULTS.glob("*.json"))
-    runs = [one for one in (json.loads(file.read_text(encoding="utf-8")) for file in files) if is_run(one)]
-    print(seeds_table(run for run in runs if arguments.TASK in (None, run["task"])))
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    print(seeds_table(result for result in results if arguments.TASK in (None, result.get("task"))))
 
 
 def is_run(result: dict) -> bool:

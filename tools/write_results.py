@@ -13,14 +13,17 @@ from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
 from tools.result_tables import (
+    bad_inputs_table,
     faults_table,
     loading_table,
+    precision_table,
     rationale_table,
     run_table,
     scales_table,
     training_table,
     tried_table,
 )
+from tools.summarize_runs import seeds_table
 
 INTRODUCTION = """# Results
 
@@ -33,7 +36,17 @@ BERT-base's.
 def page(results: Path) -> str:
     """The whole page."""
     files = sorted(results.glob("*.json"), key=lambda file: (KINDS.index(kind(file)), file.name))
-    return "\n".join([INTRODUCTION, *(SECTIONS[kind(file)](_read(file)) + "\n" for file in files)])
+    sections = [SECTIONS[kind(file)](_read(file)) + "\n" for file in files]
+    return "\n".join([INTRODUCTION, seeds_section([_read(file) for file in files]), *sections])
+
+
+def seeds_section(results: list[dict]) -> str:
+    """All tasks at a glance."""
+    about = (
+        "Mean and standard deviation over seeds, on test where its labels are known and nothing was chosen on it, else "
+        "on validation. Wall clock: compiled lr_mode against compiled BERT, batches of 32 of the task's dev examples."
+    )
+    return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
 
 
 def kind(file: Path) -> str:
@@ -55,13 +68,19 @@ def run_section(summary: dict) -> str:
         parts += ["Every setting that was tried, by its dev scores:", tried_table(summary)]
     if scales := summary.get("eta_scales"):
         parts += ["The speed dial (`tools/calibrate.py`), by its dev scores:", scales_table(summary["metric"], scales)]
-    return "\n\n".join([*parts, *pictures(summary["task"])])
+    return "\n\n".join([*parts, *pictures(summary["task"], "tradeoff", "lengths")])
 
 
-def pictures(task: str) -> list[str]:
-    """The task's figures, if tools/plot_tradeoff.py has drawn them."""
-    captions = {"tradeoff": "dev score against FLOPs speedup", "lengths": "tokens left per layer"}
-    drawn = [(FIGURES / f"{task}_{name}.png", caption) for name, caption in captions.items()]
+CAPTIONS = {
+    "tradeoff": "dev score against FLOPs speedup",
+    "lengths": "tokens left per layer",
+    "rationales": "false positive rate by layer, every method keeping as many words as AdapLeR",
+}
+
+
+def pictures(task: str, *names: str) -> list[str]:
+    """The task's figures, if tools/plot_tradeoff.py and tools/plot_rationales.py have drawn them."""
+    drawn = [(FIGURES / f"{task}_{name}.png", CAPTIONS[name]) for name in names]
     return [f"![{task}: {caption}]({file.relative_to(ROOT)})" for file, caption in drawn if file.exists()]
 
 
@@ -83,9 +102,18 @@ def loading_section(result: dict) -> str:
 
 
 def faults_section(result: dict) -> str:
-    """What kills did to runs."""
+    """What faults did to runs, and what bad input was answered."""
     conditions = f"`tools/inject_faults.py`; machine: {result['machine']}; commit {result['commit']}."
-    return "\n\n".join(["## Killed and resumed", conditions, faults_table(result)])
+    return "\n\n".join(["## Faults and bad input", conditions, faults_table(result), bad_inputs_table(result)])
+
+
+def precision_section(result: dict) -> str:
+    """One model in two precisions."""
+    conditions = (
+        f"`tools/benchmark_precision.py`; model {result['model']}, batches of {result['batch_size']} dev examples; "
+        f"machine: {result['machine']}; commit {result['commit']}."
+    )
+    return "\n\n".join([f"## Mixed precision: {result['task']}", conditions, precision_table(result)])
 
 
 def training_section(result: dict) -> str:
@@ -106,7 +134,8 @@ def rationales_section(result: dict) -> str:
         f"{result['commit']}. Means over examples, with 95 % bootstrap intervals; every method keeps as many words as "
         "AdapLeR's last layer. " + claim(result)
     )
-    return "\n\n".join([f"## Rationales: {result['task']}", conditions, rationale_table(result)])
+    parts = [f"## Rationales: {result['task']}", conditions, rationale_table(result)]
+    return "\n\n".join([*parts, *pictures(result["task"], "rationales")])
 
 
 def claim(result: dict) -> str:
@@ -130,6 +159,7 @@ SECTIONS = {
     "training": training_section,
     "rationales": rationales_section,
     "loading": loading_section,
+    "precision": precision_section,
     "faults": faults_section,
 }
 """Kind of a result file -> what writes its section."""
