@@ -11,7 +11,9 @@ import tensorflow as tf
 from tests import tiny
 from tests.test_pipeline import NAME, write_backbone, write_sst2
 from tools import checkpoints, paths
+from tools.errors import UserError
 from tools.paths import ROOT, TaskPaths
+from tools.tasks import TABLE
 
 FINE_TUNE = "run_files/run_classification_bert.py"
 SALIENCIES = "tools/store_saliencies.py"
@@ -122,6 +124,14 @@ def test_weights_that_do_not_fit(stage, fine_tuned, tmp_path):
     complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5", "--BACKBONE")
     other.write_bytes(weights.read_bytes()[:3000])
     complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5")
+
+
+def test_a_classifier_for_other_labels(place):
+    """A backbone's gives way to a new one; a trained model's is refused."""
+    backbone, task = place["BACKBONE"], TABLE["ag_news"]
+    assert checkpoints.load_backbone(str(backbone), task, 16).classifier.kernel.shape == (12, 4)
+    with pytest.raises(UserError, match=r"classifier.*ag_news needs"):
+        checkpoints.load_model(backbone, str(backbone), task, 16, converted=False)
 
 
 def test_nan_loss_keeps_the_last_good_checkpoint(stage, fine_tuned):

@@ -49,21 +49,29 @@ def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_backbone(backbone: str, task: Task, max_length: int, **config) -> TFAdapLeRForSequenceClassification:
-    """A plain BERT with a fresh classifier for the task.
+def load_backbone(
+    backbone: str, task: Task, max_length: int, fresh_classifier: bool = True, **config
+) -> TFAdapLeRForSequenceClassification:
+    """A BERT for the task.
 
     Args:
+        fresh_classifier: a classifier for another number of labels, or none at all, gives way to a new one.
         config: changes to the backbone's config.
 
     Raises:
-        UserError: it cannot be loaded, is no BERT, or has fewer positions than `max_length`.
+        UserError: it cannot be loaded, is no BERT, has fewer positions than `max_length`, or another classifier.
     """
     names = dict(enumerate(task.label_names or ["LABEL_0"]))
     labels = {"num_labels": task.outputs, "id2label": names, "label2id": {name: i for i, name in names.items()}}
     try:
-        model = TFAdapLeRForSequenceClassification.from_pretrained(backbone, **labels, **config)
+        model, found = TFAdapLeRForSequenceClassification.from_pretrained(
+            backbone, ignore_mismatched_sizes=True, output_loading_info=True, **labels, **config
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
+    for name, theirs, ours in found["mismatched_keys"]:
+        if not (fresh_classifier and "classifier" in name):
+            raise UserError(f"'{backbone}' has '{name}' of shape {theirs} where {task.name} needs {ours}")
     positions = model.config.max_position_embeddings
     if max_length > positions:
         raise UserError(
@@ -86,7 +94,7 @@ def load_model(model_path: Path, backbone: str, task: Task, max_length: int, con
     if not model_path.exists():
         raise UserError(f"--MODEL_PATH {model_path} does not exist")
     if model_path.is_dir():
-        model = load_backbone(str(model_path), task, max_length)
+        model = load_backbone(str(model_path), task, max_length, fresh_classifier=False)
         if converted and not model.is_adapler:
             raise UserError(f"{model_path} holds a plain BERT, not an AdapLeR: leave out --LR_MODEL")
         return model

@@ -269,7 +269,13 @@ def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBas
         if marked:
             return _tokenise_marked(batch["rationale"], batch[task.text_columns[0]], tokenizer, max_length)
         texts = [batch[column] for column in task.text_columns]
-        encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=True)
+        encoded = tokenizer(
+            *texts,
+            truncation=True,
+            max_length=max_length,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+        )
         return {name: encoded[name] for name in ("input_ids", "token_type_ids")}
 
     marked = "rationale" in rows.column_names
