@@ -106,7 +106,8 @@ def _rows_of(examples: Examples, matrix_file: Path, rows_file: Path, redo: str) 
         with np.load(rows_file, allow_pickle=False) as stored:
             row_ids, checksums = stored["row_ids"], stored["checksums"]
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UserError(f"cannot read the saliencies {matrix_file} ({error}); run {redo}") from error
+        cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
+        raise UserError(f"cannot read the saliencies {matrix_file} ({cause}); run {redo}") from error
     if matrix.ndim != 2 or len(matrix) != len(row_ids):
         raise UserError(
             f"{matrix_file} has shape {matrix.shape} where {rows_file.name} names {len(row_ids)} rows; run {redo}"
