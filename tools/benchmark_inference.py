@@ -21,7 +21,7 @@ from tqdm import tqdm
 from transformers import BertConfig
 
 from tools import inference_variants as variants
-from tools.benchmark_tables import BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
+from tools.benchmark_tables import ALONE, BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
 from tools.checkpoints import load_saved, load_tokenizer, model_directory
 from tools.data import load_examples
 from tools.errors import UserError
@@ -102,7 +102,9 @@ def time_forced(full: bool):
         padding = bert_flops(model.config, np.full(batch_size, length)).sum() / bert_flops(model.config, lengths).sum()
         for speedup in speedups:
             forced.aim_at(speedup / padding, lengths)
-            runs = given | {FLOOR: variants.padded_to(2, given[BASELINE])} if batch_size == 1 else given
+            runs = given | {ALONE: variants.layers_alone(model, _sizes(model, batch).left)}
+            if batch_size == 1:
+                runs |= {FLOOR: variants.padded_to(2, given[BASELINE])}
             yield point(model, runs, [batch], rounds([batch]), length=length, forced_speedup=speedup)
 
 

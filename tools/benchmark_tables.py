@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from tools.result_tables import markdown
 
-BASELINE, PACKED, COMPILED, CALLED, FLOOR = (
+BASELINE, PACKED, COMPILED, CALLED, FLOOR, ALONE = (
     "BERT, padded to the batch",
     "BERT, packed",
     "lr_mode, compiled",
     "lr_mode, called",
     "floor",
+    "layers alone",
+)
+ALLOWED = (
+    "How much of that the layers' own kernels allow: BERT's layers alone on as many tokens, with nothing that chooses "
+    "or moves tokens."
 )
 BOUND = (
     "One example at a time: lr_mode against the larger of BERT's time / FLOPs speedup and the floor (BERT on two "
@@ -20,8 +25,10 @@ BOUND = (
 def inference_tables(result: dict) -> str:
     """Every point, the bound of single examples, and peak memory."""
     parts = [speed_table(result["points"])]
-    if alone := [point for point in result["points"] if FLOOR in point["variants"]]:
-        parts += [BOUND, bound_table(alone)]
+    if allowed := [point for point in result["points"] if ALONE in point["variants"]]:
+        parts += [ALLOWED, allowed_table(allowed)]
+    if single := [point for point in result["points"] if FLOOR in point["variants"]]:
+        parts += [BOUND, bound_table(single)]
     if memory := result["peak_memory"]:
         title = f"peak memory, {memory['batch_size']} x {memory['length']} tokens"
         parts.append(markdown([(title, ""), *((n, f"{mb:.0f} MB") for n, mb in memory["megabytes"].items())]))
@@ -31,7 +38,9 @@ def inference_tables(result: dict) -> str:
 def speed_table(points: list[dict]) -> str:
     """One row a point: latencies, speedups over BERT padded to the batch, and efficiencies."""
     others = [PACKED, CALLED]
-    others += sorted({name for point in points for name in point["variants"]} - {BASELINE, COMPILED, FLOOR, *others})
+    others += sorted(
+        {name for point in points for name in point["variants"]} - {BASELINE, COMPILED, FLOOR, ALONE, *others}
+    )
     head = ("batch", "length", "BERT p50 / p95", "lr_mode p50 / p95", "examples/s", "FLOPs", "measured", "efficiency")
     rows = [(*head, "over packed", *others)]
     for point in points:
@@ -51,6 +60,17 @@ def speed_table(points: list[dict]) -> str:
                 *(f"{runs[name]['speedup'][0]:.2f}x" if name in runs else "" for name in others),
             )
         )
+    return markdown(rows)
+
+
+def allowed_table(points: list[dict]) -> str:
+    """One row a point: efficiency of lr_mode, that of the layers alone, and the first over the second."""
+    rows = [("batch", "length", "FLOPs", "efficiency", "of the layers alone", "lr_mode / layers alone")]
+    for point in points:
+        reduced, alone = point["variants"][COMPILED], point["variants"][ALONE]
+        speeds = reduced["efficiency"], alone["efficiency"], reduced["efficiency"] / alone["efficiency"]
+        flops = f"{reduced['flops_speedup']:.2f}x"
+        rows.append((point["batch_size"], point["length"], flops, *(f"{speed:.2f}" for speed in speeds)))
     return markdown(rows)
 
 

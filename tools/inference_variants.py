@@ -73,15 +73,43 @@ def packed_bert(model: TFAdapLeRForSequenceClassification) -> Variant:
 
     @tf.function(input_signature=[INPUTS_SPEC])
     def run(inputs):
-        packing = Packing.of(inputs["attention_mask"])
-        embedded = model.bert.embeddings(input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"])
-        hidden_states = tf.gather_nd(embedded, packing.coordinates())
+        packing, hidden_states = _embed(model, inputs)
         for layer in model.bert.encoder.layer:
             hidden_states, _ = run_packed(layer, hidden_states, packing)
-        cls = tf.gather(hidden_states, packing.starts)[:, tf.newaxis]
-        return model.classifier(model.bert.pooler(hidden_states=cls))
+        return _classify(model, hidden_states, packing)
 
     return Variant(lambda inputs: run(inputs).numpy(), packed_flops)
+
+
+def layers_alone(model: TFAdapLeRForSequenceClassification, left: np.ndarray) -> Variant:
+    """BERT's layers, each on as many tokens as lr_mode leaves it, with nothing that chooses or moves tokens: the speed
+    that these kernels allow. The logits mean nothing.
+
+    Args:
+        left: tokens of each example at each layer, [B, L], for the one batch that is timed.
+    """
+    lengths = tf.constant(left.T, tf.int32)
+
+    @tf.function(input_signature=[INPUTS_SPEC])
+    def run(inputs):
+        packing, hidden_states = _embed(model, inputs)
+        for layer, counts in zip(model.bert.encoder.layer, tf.unstack(lengths), strict=True):
+            packing = Packing.of(tf.sequence_mask(counts, dtype=tf.int32))
+            hidden_states, _ = run_packed(layer, hidden_states[: tf.reduce_sum(counts)], packing)
+        return _classify(model, hidden_states, packing)
+
+    return Variant(lambda inputs: run(inputs).numpy(), reduced_flops)
+
+
+def _embed(model, inputs: dict[str, tf.Tensor]) -> tuple[Packing, tf.Tensor]:
+    packing = Packing.of(inputs["attention_mask"])
+    embedded = model.bert.embeddings(input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"])
+    return packing, tf.gather_nd(embedded, packing.coordinates())
+
+
+def _classify(model, hidden_states: tf.Tensor, packing: Packing) -> tf.Tensor:
+    cls = tf.gather(hidden_states, packing.starts)[:, tf.newaxis]
+    return model.classifier(model.bert.pooler(hidden_states=cls))
 
 
 def lr_mode(model: TFAdapLeRForSequenceClassification) -> Variant:
