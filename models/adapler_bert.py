@@ -56,7 +56,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             ValueError: the checkpoint is not a BERT.
         """
         if kwargs.get("config") is None:
-            found = PretrainedConfig.get_config_dict(pretrained_model_name_or_path)[0].get("model_type")
+            found = PretrainedConfig.get_config_dict(pretrained_model_name_or_path, **kwargs)[0].get("model_type")
             if found not in (None, "bert"):
                 raise ValueError(
                     f"{pretrained_model_name_or_path} is a '{found}' checkpoint; AdapLeR here is built on 'bert' only"

@@ -179,9 +179,8 @@ class TFAdapLeREncoder(TFBertEncoder):
 
     @staticmethod
     def _run_layer(run: Reduction, layer, additive_mask, output_attentions: bool, training: bool) -> None:
-        """One ordinary BERT layer; `additive_mask` [B, n] or None."""
-        if additive_mask is not None:
-            additive_mask = tf.cast(additive_mask, run.hidden_states.dtype)[:, tf.newaxis, tf.newaxis, :]
+        """One ordinary BERT layer; `additive_mask` [B, n]."""
+        additive_mask = tf.cast(additive_mask, run.hidden_states.dtype)[:, tf.newaxis, tf.newaxis, :]
         outputs = layer(
             hidden_states=run.hidden_states,
             attention_mask=additive_mask,

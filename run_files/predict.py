@@ -11,6 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
+
 from models import AdapLeRPredictor
 from tools.checkpoints import model_directory
 from tools.data import read_file
@@ -25,23 +27,24 @@ def predict(settings: argparse.Namespace) -> None:
     if not settings.input.is_file():
         raise UserError(f"--INPUT {settings.input} is not a file")
     rows = read_file(settings.input)
-    rows = rows.add_column("index", range(len(rows)))
+    indices = np.arange(len(rows))
     if settings.shard:
         part, parts = settings.shard
-        rows = rows.shard(parts, part - 1, contiguous=True)
+        indices = np.array_split(indices, parts)[part - 1]
     predictor = AdapLeRPredictor(directory, settings.batch_size, settings.eta_scale)
     columns = settings.text_columns or getattr(predictor.model.config, "text_columns", ["text"])
     if missing := [column for column in columns if column not in rows.column_names]:
         raise UserError(
-            f"{settings.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be "
-            f"{', '.join(rows.column_names[:-1])}"
+            f"{settings.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {', '.join(rows.column_names)}"
         )
     output = ResumableOutput(settings.output, _job(settings, directory, columns))
-    left = rows.select(range(output.done, len(rows)))
-    texts = (row[columns[0]] if len(columns) == 1 else tuple(row[name] for name in columns) for row in left)
-    answers = ({"index": row["index"], **answer} for row, answer in zip(left, predictor.stream(texts), strict=True))
+    left = indices[output.done :]
+    texts = (
+        row[columns[0]] if len(columns) == 1 else tuple(row[name] for name in columns) for row in rows.select(left)
+    )
+    answers = ({"index": int(i), **answer} for i, answer in zip(left, predictor.stream(texts), strict=True))
     try:
-        output.write(answers, total=len(rows))
+        output.write(answers, total=len(indices))
     except ValueError as error:
         raise UserError(f"{settings.input}: {error}") from error
     print(settings.output)
@@ -49,8 +52,8 @@ def predict(settings: argparse.Namespace) -> None:
 
 def _job(settings: argparse.Namespace, directory: Path, columns: list[str]) -> dict:
     """Everything that the answers depend on."""
-    weights = directory / "tf_model.h5"
-    versions = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in (settings.input, weights)}
+    files = [settings.input, *sorted(directory.iterdir())]
+    versions = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
     return as_json(settings) | {"text_columns": columns, "files": versions}
 
 

@@ -13,13 +13,16 @@ from models.training_step import Objective, adam
 from tools.callbacks import SCORES, KeepFineTuned
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
-from tools.fine_tuning_log import best_epochs
+from tools.errors import UserError
+from tools.fine_tuning_log import SALIENCY_EPOCHS, best_epochs
 from tools.paths import TaskPaths
 from tools.runtime import data_options, eval_batch_size, run_folder, run_stage, task_of
 from tools.training import fit, step_counts
 
 
 def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
+    if settings.keep_best is not None and settings.keep_best < min(SALIENCY_EPOCHS, settings.epochs):
+        raise UserError(f"--KEEP_BEST {settings.keep_best}: stage 2 needs the {SALIENCY_EPOCHS} best epochs")
     task, options = task_of(settings), data_options(settings)
     tokenizer = load_tokenizer(settings.backbone)
     model = load_backbone(settings.backbone, task, settings.max_length)

@@ -21,6 +21,7 @@ from tools.errors import UserError
 from tools.paths import TaskPaths
 from tools.run_record import as_json
 from tools.runtime import data_options, eval_batch_size, run_folder, run_stage, task_of
+from tools.settings import ALLOWED_LOSS
 from tools.training import fit, step_counts
 
 
@@ -39,7 +40,7 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
     fit(model, settings, train, keeper, folder, (SlopeSchedule(),))
     if keeper.chosen_epoch is None:
         earlier = f" ({files[0]} is an earlier run's)" if files[0].exists() else ""
-        print(f"no epoch scored above {best:.4f} - 0.01 on validation: only the last epoch is kept{earlier}")
+        print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")
     print(files[1] if keeper.chosen_epoch is None else files[0])
 
 
@@ -49,10 +50,7 @@ def load_training_data(settings, where, tokenizer):
     train, dev = (
         load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
     )
-    stored = [
-        (where.saliency_matrix("train", epoch), where.saliency_rows("train", epoch))
-        for epoch in fine_tuning_log.saliency_epochs(task, where)
-    ]
+    stored = [saliencies.Stored.of(where, "train", epoch) for epoch in fine_tuning_log.saliency_epochs(task, where)]
     redo = f"python ./tools/store_saliencies.py --TASK {task.name} --DATA_SEED {where.seed}"
     return saliencies.join(train, stored, f"{redo} --MAX_LENGTH {settings.max_length}"), dev
 

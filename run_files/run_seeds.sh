@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs every stage of a task with several seeds, then prints mean and standard deviation over the seeds.
 # Usage: run_files/run_seeds.sh TASK SEED... [--FLAG value ...]
-# Flags as for run_files/run_task.sh. Each run's summary becomes results/<task>_<backbone name>_<seed>.json; all seeds
-# of the task that lie there are in the table.
+# Flags as for run_files/run_task.sh. Each run's summary becomes directory/results/<task>_<backbone name>_<seed>.json; all
+# seeds of the task that lie there are in the table.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
@@ -16,7 +16,9 @@ while [ $# -gt 0 ] && [[ $1 != --* ]]; do
   seeds+=("$1")
   shift
 done
+results=${ADAPLER_DIRECTORY:-directory}/results
+mkdir -p "$results"
 for seed in "${seeds[@]}"; do
-  run_files/run_task.sh "$task" "$seed" "$@" --SAVE results
+  run_files/run_task.sh "$task" "$seed" "$@" --SAVE "$results"
 done
-exec "${PYTHON:-python}" tools/summarize_runs.py --TASK "$task"
+exec "${PYTHON:-python}" tools/summarize_runs.py --TASK "$task" "$results"/*.json

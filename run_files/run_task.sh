@@ -32,7 +32,7 @@ stage() {
 
 # last_line COMMAND ...: shows what the command prints and leaves its last line in $result
 last_line() {
-  result=$("$@" | tee /dev/stderr | tail -n 1)
+  result=$("$@" | tee >(cat >&2) | tail -n 1)
 }
 
 last_line stage fine_tune ./run_files/run_classification_bert.py "${FINE_TUNE[@]}"

@@ -12,6 +12,7 @@ from tests import tiny
 from tests.test_pipeline import NAME, write_backbone, write_sst2
 from tools import checkpoints, paths
 from tools.errors import UserError
+from tools.files import clear_leftovers, require_replaceable
 from tools.paths import ROOT, TaskPaths
 from tools.tasks import TABLE
 
@@ -109,10 +110,52 @@ def test_saliencies_that_do_not_match(stage, fine_tuned):
     complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
     np.save(matrix, good)
     with np.load(rows) as stored:
-        np.savez(rows, row_ids=stored["row_ids"], checksums=stored["checksums"] + np.uint32(1))
+        facts = dict(stored)
+    np.savez(rows, **facts | {"checksums": facts["checksums"] + np.uint32(1)})
     complains(stage(ADAPLER, *RATES), matrix.name, "row", "store_saliencies.py")
     matrix.write_bytes(b"no array")
     complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
+
+
+def test_saliencies_of_other_weights(stage, fine_tuned):
+    assert stage(SALIENCIES)[0] == 0
+    assert stage(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.02)[0] == 0
+    complains(stage(ADAPLER, *RATES), "other weights", "store_saliencies.py")
+
+
+def test_resume_takes_nothing_from_a_run_with_other_settings(stage, fine_tuned, monkeypatch):
+    """A run that stopped before its first epoch left its own settings, and nothing of the earlier run's."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    other = "--EPOCHS", 1, "--LEARNING_RATE", 0.02
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tools.checkpoints.TFAdapLeRForSequenceClassification.from_pretrained", stop)
+        stage(FINE_TUNE, *other)
+    before = fine_tuned.fine_tuned(1).read_bytes()
+    assert stage(FINE_TUNE, *other, "--RESUME")[0] == 0
+    assert fine_tuned.fine_tuned(1).read_bytes() != before
+
+
+def test_rates_are_above_zero(stage):
+    complains(stage(FINE_TUNE, "--LEARNING_RATE", 0), "--LEARNING_RATE", "0 is not above 0")
+
+
+def test_leftovers_of_killed_processes_go(tmp_path):
+    for name in (".weights.12.part.h5", "models/.run.ab.part/tf_model.h5", "models/.gone.cd.old/gone/config.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("half")
+    clear_leftovers(tmp_path)
+    assert [str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()] == ["models/gone/config.json"]
+
+
+def test_output_never_replaces_something_else(tmp_path):
+    (tmp_path / "precious").write_text("")
+    with pytest.raises(UserError, match="name another"):
+        require_replaceable(tmp_path, "saved_model.pb")
+    require_replaceable(tmp_path, "precious")
+    require_replaceable(tmp_path / "new", "saved_model.pb")
 
 
 def test_weights_that_do_not_fit(stage, fine_tuned, tmp_path):

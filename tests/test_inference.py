@@ -74,7 +74,7 @@ def classify(saved_model, file, out, *flags: str) -> list[dict]:
 
 def test_predict_reads_every_format_alike(saved_model, tmp_path):
     lines = write_input(tmp_path / "in.txt", 20)
-    (tmp_path / "in.csv").write_text("id,text\n" + "".join(f"{i},{line}\n" for i, line in enumerate(lines)))
+    (tmp_path / "in.csv").write_text("index,text\n" + "".join(f"{i},{line}\n" for i, line in enumerate(lines)))
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
     whole = classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
     assert [answer["index"] for answer in whole] == list(range(20))

@@ -280,6 +280,28 @@ def imdb_options(folder) -> DataOptions:
     return DataOptions(folder, by_group=True)
 
 
+def test_custom_files_without_test_and_with_negative_labels(tmp_path, tokenizer):
+    lines = [json.dumps({"text": f"text {i}", "label": 2 * (i % 2) - 1}) for i in range(6)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="validation"):
+        make_custom_task(tmp_path, ["text"], "label")
+    (tmp_path / "validation.jsonl").write_text("\n".join(lines))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert task.label_names == ("-1", "1") and task.evaluation_splits == ["validation"]
+    assert load_rows(task, "train", DataOptions(tmp_path))["label"][:] == [0, 1, 0, 1, 0, 1]
+    (tmp_path / "test.csv").write_text("text\na text\n")
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert task.evaluation_splits == ["validation", "test"]
+    assert load_rows(task, "test", DataOptions(tmp_path))["label"][:] == [-1]
+
+
+def test_more_rows_held_out_than_there_are(tmp_path):
+    (tmp_path / "sst2").mkdir()
+    (tmp_path / "sst2" / "train.jsonl").write_text('{"sentence": "a film", "label": 0}\n' * 5)
+    with pytest.raises(UserError, match="--HOLD_OUT 9"):
+        load_rows(hold_out(TABLE["sst2"], 9), "train", DataOptions(tmp_path))
+
+
 def test_extended_positions_are_tiled(tmp_path):
     write_backbone(tmp_path / "short")
     extend(str(tmp_path / "short"), 40, tmp_path / "long")

@@ -52,5 +52,5 @@ class Backup(keras.callbacks.Callback):
         self.manager.save()
 
     def discard(self) -> None:
-        """Removes the backup of a run that has ended well, or will not be gone on with."""
+        """Removes the backup of a run that has ended well."""
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -21,7 +21,7 @@ from tools.examples import INPUTS_SPEC
 from tools.files import write_json
 from tools.result_tables import training_table
 from tools.run_record import provenance
-from tools.runtime import data_options, run_program, task_of
+from tools.runtime import MAX_LENGTH, data_options, run_program, task_of
 from tools.saliencies import gradient_x_input
 from tools.stopwatch import race
 
@@ -31,6 +31,7 @@ ROUNDS = 7
 
 def benchmark(settings: argparse.Namespace) -> None:
     settings.backbone = resolve_backbone(settings.task, settings.backbone)
+    settings.max_length = settings.max_length or MAX_LENGTH
     task, tokenizer = task_of(settings), load_tokenizer(settings.backbone)
     options = data_options(settings)
     examples = load_examples(task, "train", tokenizer, settings.max_length, options).shuffled(0)

@@ -15,12 +15,11 @@ from tools.examples import Examples
 from tools.files import read_json_lines, write_json, write_json_lines
 from tools.fine_tuning_log import best_epochs
 from tools.paths import TaskPaths
+from tools.settings import ALLOWED_LOSS
 from tools.tasks import Task
 
 SCORES = "scores.jsonl"
 """Name of the file of scores in a run's folder."""
-ALLOWED_LOSS = 0.01
-"""How much worse than the best fine-tuned score a chosen AdapLeR may be (paper, section 4.2)."""
 
 
 class Progress(keras.callbacks.Callback):
@@ -91,10 +90,6 @@ class EpochEnd(keras.callbacks.Callback):
     def finished(self, epochs: int) -> bool:
         """Whether an earlier run wrote down all epochs."""
         return len(read_json_lines(self.scores_file)) == epochs
-
-    def forget(self) -> None:
-        """Removes what an earlier run wrote."""
-        self.scores_file.unlink(missing_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
         predictions = predict(self.model, self.dev, self.batch_size)

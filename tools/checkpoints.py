@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +139,15 @@ def model_directory(model_path: Path) -> Path:
     return directory
 
 
+def saved_max_length(model_path: Path | None) -> int | None:
+    """The MAX_LENGTH that a saved model was trained with, where its directory tells."""
+    with suppress(UserError, OSError, ValueError):
+        if model_path is not None:
+            config = json.loads((model_directory(model_path) / "config.json").read_text(encoding="utf-8"))
+            return config.get("MAX_LENGTH")
+    return None
+
+
 def set_eta_scale(directory: Path, eta_scale: float) -> None:
     """Writes the factor on eta into a saved model's config."""
     file = directory / "config.json"
@@ -190,6 +199,3 @@ def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, path:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

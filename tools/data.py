@@ -24,6 +24,10 @@ SPLIT_SEED = 1234
 """Seed of the dev cut and of MAX_*_EXAMPLES subsets: the same rows for every DATA_SEED."""
 
 
+TOKENISING = 1
+"""Part of the cache's key: to be raised when `encode` or `tools.windows` make other tokens of the same rows."""
+
+
 @dataclass(frozen=True)
 class DataOptions:
     """What a run wants of a data set; None means all rows. `by_group` keeps the task's groups out of two splits."""
@@ -43,10 +47,10 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
     Integer labels 0..k-1 keep their numbers.
 
     Raises:
-        UserError: there is no DATA_DIR, no training file, no such column, or only one label.
+        UserError: there is no DATA_DIR, no file for training or validation, no such column, or only one label.
     """
     if data_dir is None:
-        raise UserError("--TASK custom needs --DATA_DIR, the folder that holds train.*, validation.* and test.*")
+        raise UserError("--TASK custom needs --DATA_DIR, a folder with train.*, validation.* and perhaps test.*")
     file = find_split_file(data_dir, "train", "train")
     rows = read_file(file)
     if label_column not in rows.column_names:
@@ -56,7 +60,10 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
         raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {labels[:5]}")
     numbers = all(isinstance(label, int) for label in labels)
     names = tuple(map(str, range(max(labels) + 1) if numbers and labels[0] >= 0 else labels))
-    return custom_task(tuple(text_columns), label_column, names)
+    find_split_file(data_dir, "validation", "validation")
+    tested = any(_reader(file) for file in data_dir.glob("test.*"))
+    splits = ["train", "validation", *(["test"] if tested else [])]
+    return custom_task(tuple(text_columns), label_column, names, splits)
 
 
 def load_rows(task: Task, split: str, options: DataOptions, with_rationale: bool = False) -> datasets.Dataset:
@@ -91,6 +98,8 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
         UserError: the task knows no groups to split by.
     """
     count = task.held_out_rows(len(rows))
+    if count >= len(rows):
+        raise UserError(f"--HOLD_OUT {count}: {task.name} has {len(rows)} training rows")
     if not by_group:
         cut = rows.train_test_split(count, seed=SPLIT_SEED)
         return cut["train"], cut["test"]
@@ -183,14 +192,19 @@ def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> dat
         rows = rows.map(task.convert, desc=where) if task.convert else rows
     except KeyError as error:
         raise UserError(f"{where} has no column {error}; it has {', '.join(rows.column_names)}") from error
-    missing = [c for c in (*task.text_columns, task.label_column) if c not in rows.column_names]
+    unlabelled = split == "test" and task.label_column not in rows.column_names
+    needed = (*task.text_columns, *([] if unlabelled else [task.label_column]))
+    missing = [column for column in needed if column not in rows.column_names]
     if missing:
         raise UserError(f"{where} has no column {', '.join(map(repr, missing))}; it has {', '.join(rows.column_names)}")
     if len(rows) == 0:
         raise UserError(f"{where} has no rows")
     for column in task.text_columns:
         _check_texts(where, rows, column)
-    labels = _label_ids(task, where, rows[task.label_column][:], hidden_allowed=split != "train")
+    if unlabelled:
+        labels = np.full(len(rows), -1, np.int32 if task.label_names else np.float32)
+    else:
+        labels = _label_ids(task, where, rows[task.label_column][:], hidden_allowed=split != "train")
     rows = rows.select_columns([*task.text_columns, *(["spans"] if task.windowed else [])])
     return rows.add_column("row_id", np.arange(len(rows))).add_column("label", labels)
 
@@ -222,7 +236,7 @@ def _rationales(task: Task, rows: datasets.Dataset, where: str) -> list[list[int
 def _label_ids(task: Task, where: str, labels: list, hidden_allowed: bool) -> np.ndarray:
     """Label ids from ids or names, or a regression's values; -1 is an unknown label, as in GLUE's test sets."""
     names = {name: number for number, name in enumerate(task.label_names)}
-    ids = [names.get(label, label) for label in labels]
+    ids = [names.get(str(label), label) for label in labels]
     if not task.label_names:
         bad = [i for i, value in enumerate(ids) if not isinstance(value, int | float) or value != value]
         expected = "a number"
@@ -279,7 +293,7 @@ def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBas
         return {name: encoded[name] for name in ("input_ids", "token_type_ids")}
 
     marked = "rationale" in rows.column_names
-    key = (rows._fingerprint, marked, tokenizer.backend_tokenizer.to_str(), task.text_columns, max_length)
+    key = (TOKENISING, rows._fingerprint, marked, tokenizer.backend_tokenizer.to_str(), task.text_columns, max_length)
     tokens = rows.map(
         tokenise,
         batched=True,

@@ -94,8 +94,11 @@ def _rows_of_this_device(batch):
 
 
 def is_chief() -> bool:
-    """Whether this process is the one whose files stay: the only one, or TF_CONFIG's first worker."""
-    return json.loads(os.environ.get(CLUSTER, "{}")).get("task", {}).get("index", 0) == 0
+    """Whether this process's files stay: it is the only one, or TF_CONFIG's chief, or without one its first worker."""
+    config = json.loads(os.environ.get(CLUSTER, "{}"))
+    chiefs = [kind for kind in ("chief", "worker") if kind in config.get("cluster", {})]
+    task = config.get("task", {"type": "worker", "index": 0})
+    return task["type"] in chiefs[:1] and task["index"] == 0 if chiefs else True
 
 
 def private_view(directory: Path) -> Path:
@@ -106,9 +109,10 @@ def private_view(directory: Path) -> Path:
     """
     view = Path(tempfile.mkdtemp(prefix="adapler-worker-"))
     atexit.register(shutil.rmtree, view, ignore_errors=True)
-    for file in directory.rglob("*"):
-        if file.is_file() and not file.name.startswith("."):  # neither the lock nor what is being written
-            link = view / file.relative_to(directory)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(file.resolve())
+    for folder, _, names in os.walk(directory):  # which passes over what vanishes meanwhile
+        for name in names:
+            if not name.startswith("."):  # neither the lock nor what is being written
+                link = view / Path(folder).relative_to(directory) / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(Path(folder).resolve() / name)
     return view

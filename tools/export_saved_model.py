@@ -19,7 +19,7 @@ import tensorflow as tf
 from models import TFAdapLeRForSequenceClassification
 from tools.checkpoints import load_saved
 from tools.examples import INPUTS_SPEC
-from tools.files import replacing_directory
+from tools.files import replacing_directory, require_replaceable
 from tools.runtime import run_program
 
 
@@ -44,6 +44,7 @@ def export(model: TFAdapLeRForSequenceClassification, directory: Path) -> None:
 
 
 def main(settings: argparse.Namespace) -> None:
+    require_replaceable(settings.output, "saved_model.pb")
     export(load_saved(settings.model_path, converted=True), settings.output)
     print(settings.output)
 

@@ -15,6 +15,8 @@ from transformers import TFBertModel
 
 from tools.checkpoints import load_tokenizer, save_directory
 from tools.errors import UserError
+from tools.files import require_replaceable
+from tools.paths import DEFAULT_BACKBONE
 from tools.runtime import run_program
 
 
@@ -40,7 +42,8 @@ def extend(backbone: str, positions: int, output: Path) -> None:
 
 
 def main(settings: argparse.Namespace) -> None:
-    extend(settings.backbone, settings.positions, settings.output)
+    require_replaceable(settings.output, "config.json")
+    extend(settings.backbone or DEFAULT_BACKBONE, settings.positions, settings.output)
     print(settings.output)
 
 

@@ -6,12 +6,15 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tools.errors import UserError
 
 
 @contextmanager
@@ -54,6 +57,45 @@ def replacing_directory(path: Path) -> Iterator[Path]:
         os.chmod(path, 0o755)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def file_checksum(path: Path) -> int:
+    """CRC-32 of a file's bytes."""
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Removes what killed processes left half-written under `directory`, which no other process may be writing to.
+
+    A directory that was moved away, with nothing put in its place yet, comes back.
+    """
+    for old in list(directory.rglob(".*.old")):
+        for saved in old.iterdir():
+            if not (old.parent / saved.name).exists():
+                os.replace(saved, old.parent / saved.name)
+        shutil.rmtree(old)
+    for part in list(directory.rglob(".*.part*")):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def require_replaceable(output: Path, marker: str) -> None:
+    """Makes sure that `output` is free, or a directory of the kind that is going to replace it.
+
+    Args:
+        marker: a file that tells the kind.
+
+    Raises:
+        UserError: something else is there.
+    """
+    if output.exists() and not (output / marker).exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UserError(f"--OUTPUT {output} exists and is not a directory with a {marker}; name another")
 
 
 def write_json(path: Path, value: Any) -> None:

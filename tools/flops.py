@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-PREDICTOR_WIDTH = 32
+from models.contribution_predictor import WIDTH as PREDICTOR_WIDTH
+
 REMOVAL_OPERATIONS = 13
 """Elementwise operations per token from a predictor's raw score to the decision: softmax and its mask, [CLS]'s weight,
 two normalisations, the comparison."""

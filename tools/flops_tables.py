@@ -13,6 +13,7 @@ from transformers import AutoConfig, BertConfig
 
 from tools.errors import UserError
 from tools.flops_profiler import Operation, by_place, total
+from tools.paths import DEFAULT_BACKBONE
 from tools.result_tables import markdown
 
 SHOWN = 0.0001
@@ -26,7 +27,7 @@ def compare(
     profile: Callable[[BertConfig, int], list[Operation]],
 ) -> None:
     """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest."""
-    config = config_of(settings.backbone)
+    config = config_of(settings.backbone or DEFAULT_BACKBONE)
     rows, operations = [("tokens", "formula", "profiler", "difference")], []
     for tokens in tqdm(settings.lengths, desc="lengths", leave=False):
         operations = profile(config, tokens)

@@ -60,8 +60,7 @@ def inject(settings: argparse.Namespace) -> None:
                 shutil.copytree(before, hurt)
                 when = float(rng.uniform())
                 code = disturbed(command, hurt, name, when, duration)
-                run(f"{command} --RESUME", hurt)
-                lost = differences(expected, outputs(hurt))
+                lost = resumed(f"{command} --RESUME", hurt, expected)
                 faults.append({"stage": stage, "fault": name, "when": when, "exit_code": code, "lost": lost})
                 shutil.rmtree(hurt)
             shutil.rmtree(before)
@@ -84,6 +83,15 @@ def run(command: str, directory: Path) -> None:
     _, message = done.communicate()
     if done.returncode != 0:
         raise UserError(f"{command} failed: {message[-2000:]}")
+
+
+def resumed(command: str, directory: Path, expected: dict) -> list[str]:
+    """Resumes a disturbed stage; gives the files that are not as expected, or why it failed."""
+    try:
+        run(command, directory)
+    except UserError as error:
+        return [str(error)]
+    return differences(expected, outputs(directory))
 
 
 def disturbed(command: str, directory: Path, fault: str, when: float, duration: float) -> int:
@@ -111,9 +119,9 @@ def try_bad_input(bad: BadInput, whole: Path, hurt: Path) -> dict:
     file = next(hurt.glob(bad.file))
     bad.damage(file)
     process = _start(bad.command.format(file=file, folder=file.parent), hurt)
-    message = process.communicate()[1].strip().splitlines()[-1]
+    said = process.communicate()[1].strip().splitlines() or [""]
     shutil.rmtree(hurt)
-    return {"kind": bad.kind, "exit_code": process.returncode, "message": message.replace(f"{hurt}/", "")}
+    return {"kind": bad.kind, "exit_code": process.returncode, "message": said[-1].replace(f"{hurt}/", "")}
 
 
 def outputs(directory: Path) -> dict[str, object]:

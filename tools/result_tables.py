@@ -10,7 +10,7 @@ def run_table(summary: dict) -> str:
     for split in ("validation", "test"):
         if metric in adapler.get(split, {}):
             rows.append((f"{split} {metric}", f"{bert[split][metric]:.4f}", f"{adapler[split][metric]:.4f}"))
-    for split in ("validation", "test"):
+    for split in (split for split in ("validation", "test") if split in adapler):
         rows.append((f"{split} FLOPs speedup", "1.00x", f"{adapler[split]['speedup']:.2f}x"))
     entered, *layers = adapler["validation"]["mean_lengths"]
     rows.append(("mean tokens of an example", f"{entered:.1f}", f"{entered:.1f}"))
@@ -29,10 +29,11 @@ def run_table(summary: dict) -> str:
 
 def tried_table(summary: dict) -> str:
     """All AdapLeR runs of a task: settings, and score and speedup of each epoch on validation."""
-    rows = [("gamma", "phi", "rates (BERT, speed-up)", "start", "epoch", summary["metric"], "FLOPs speedup", "")]
+    rows = [("gamma", "phi", "rates (BERT, CPs, speed-up)", "start", "epoch", summary["metric"], "FLOPs speedup", "")]
     for run in summary["tried"]:
         settings = run["settings"]
-        rates = f"{settings['learning_rate']}, {settings['speedup_learning_rate']}"
+        names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
+        rates = ", ".join(str(settings[name] or settings["learning_rate"]) for name in names)
         start = "fine-tuned" if settings["initial_model_path"] else "pretrained"
         for number, epoch in enumerate(run["epochs"], start=1):
             values, chosen = epoch["validation"], "chosen" if number == run["chosen_epoch"] else ""

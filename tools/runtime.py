@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import tf_keras as keras
 from tools import devices, paths
 from tools.data import DataOptions, make_custom_task
 from tools.errors import UserError
+from tools.files import clear_leftovers
 from tools.lock import locked
 from tools.paths import TaskPaths
 from tools.run_record import RunRecord
@@ -22,6 +24,8 @@ from tools.tasks import CUSTOM, Task, get_task, hold_out
 
 BAD_INPUT = 2
 FAILED = 1
+MAX_LENGTH = 128
+"""Tokens an example is cut to where nothing says otherwise."""
 
 
 def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, TaskPaths], None]) -> None:
@@ -41,6 +45,7 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
         if not devices.is_chief():
             where = where.seen_through(devices.private_view(where.root))
         with locked(where.root), strategy.scope(), _recorded(stage, settings, where):
+            clear_leftovers(where.root)
             for directory in where.all:
                 directory.mkdir(parents=True, exist_ok=True)
             keras.utils.set_random_seed(settings.data_seed)
@@ -52,7 +57,9 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
 def _recorded(stage: str, settings: argparse.Namespace, where: TaskPaths) -> Iterator[None]:
     """Writes run.json before and after the block, with how it ended."""
     record = RunRecord(stage, settings, run_folder(stage, settings, where))
-    if getattr(settings, "resume", False) and record.earlier["settings"] and not record.same_settings_as_before():
+    if not getattr(settings, "resume", False):
+        shutil.rmtree(record.file.parent, ignore_errors=True)  # of an earlier run nothing may be taken for this one's
+    elif record.earlier["settings"] and not record.same_settings_as_before():
         raise UserError(f"--RESUME: {record.file} was asked for other settings; give the same, or leave it out")
     record.write()
     try:
@@ -73,7 +80,7 @@ def run_folder(stage: str, settings: argparse.Namespace, where: TaskPaths) -> Pa
 
 def _stop(number: int, _frame) -> None:
     """Ends the process in good order, as a shell expects of one that a signal stopped."""
-    print(f"stopped by {signal.Signals(number).name}; finished epochs are kept, --RESUME goes on", file=sys.stderr)
+    print(f"stopped by {signal.Signals(number).name}; what is finished is kept", file=sys.stderr)
     sys.exit(128 + number)
 
 
@@ -96,9 +103,13 @@ def _errors_in_a_sentence() -> Iterator[None]:
 
 def task_of(settings: argparse.Namespace) -> Task:
     """The task that --TASK names, or that a user's own files make; with --HOLD_OUT, its splits moved."""
-    if settings.task == CUSTOM:
-        return make_custom_task(settings.data_dir, settings.text_columns or ["text"], settings.label_column)
-    task, rows = get_task(settings.task), getattr(settings, "hold_out", None)
+    rows = getattr(settings, "hold_out", None)
+    if settings.task != CUSTOM:
+        task = get_task(settings.task)
+    elif "text_columns" in settings:
+        task = make_custom_task(settings.data_dir, settings.text_columns or ["text"], settings.label_column)
+    else:
+        raise UserError(f"--TASK {CUSTOM} is for the stages; this program knows the tasks of the table only")
     return hold_out(task, rows) if rows else task
 
 
@@ -115,14 +126,14 @@ def eval_batch_size(settings: argparse.Namespace) -> int:
 
 def _resolve(settings: argparse.Namespace) -> TaskPaths:
     """Fills in the settings that depend on others."""
-    from tools.checkpoints import resolve_backbone
+    from tools.checkpoints import resolve_backbone, saved_max_length
 
     if settings.task != CUSTOM:
         get_task(settings.task)
     settings.backbone = resolve_backbone(settings.task, settings.backbone)
     settings.backbone_name = settings.backbone_name or paths.backbone_name(settings.backbone)
-    if getattr(settings, "split", None) == "val":
-        settings.split = "validation"
+    if settings.max_length is None:
+        settings.max_length = saved_max_length(getattr(settings, "model_path", None)) or MAX_LENGTH
     if settings.data_dir is not None and not settings.data_dir.is_dir():
         raise UserError(f"--DATA_DIR {settings.data_dir} is not a directory")
     return TaskPaths(settings.backbone_name, settings.data_seed, settings.task)

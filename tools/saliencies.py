@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from tqdm import tqdm
 from tools.devices import compiled
 from tools.errors import UserError
 from tools.examples import INPUTS_SPEC, Examples
-from tools.files import replacing, write_array
+from tools.files import file_checksum, replacing, write_array
+from tools.paths import TaskPaths
 
 
 def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
@@ -67,44 +68,60 @@ def _compiled(model: tf.keras.Model):
     return compute
 
 
-def store(matrix_file: Path, rows_file: Path, matrix: np.ndarray, examples: Examples) -> None:
-    """Writes a saliency matrix and, beside it, which example each row belongs to."""
-    with replacing(rows_file) as temporary:
-        np.savez(temporary, row_ids=examples.row_ids, checksums=examples.token_checksums())
-    write_array(matrix_file, matrix)
+@dataclass(frozen=True)
+class Stored:
+    """One epoch's saliencies: the matrix, what its rows are and whose they are, and the weights they came from."""
+
+    matrix: Path
+    rows: Path
+    weights: Path
+
+    @classmethod
+    def of(cls, where: TaskPaths, split: str, epoch: int) -> Stored:
+        return cls(where.saliency_matrix(split, epoch), where.saliency_rows(split, epoch), where.fine_tuned(epoch))
 
 
-def is_stored(matrix_file: Path, rows_file: Path, examples: Examples, newer_than: Path) -> bool:
-    """Whether a matrix of these examples has been stored since the weights `newer_than` were."""
-    if not (matrix_file.exists() and rows_file.exists()):
+def store(files: Stored, matrix: np.ndarray, examples: Examples) -> None:
+    """Writes a saliency matrix and, beside it, which example each row belongs to and a checksum of the weights."""
+    with replacing(files.rows) as temporary:
+        facts = {"row_ids": examples.row_ids, "checksums": examples.token_checksums()}
+        np.savez(temporary, **facts, weights=file_checksum(files.weights))
+    write_array(files.matrix, matrix)
+
+
+def is_stored(files: Stored, examples: Examples) -> bool:
+    """Whether a matrix of these examples and weights is there."""
+    if not (files.matrix.exists() and files.rows.exists()):
         return False
-    with np.load(rows_file, allow_pickle=False) as stored:
+    with np.load(files.rows, allow_pickle=False) as stored:
         same = np.array_equal(stored["checksums"], examples.token_checksums())
-    return same and matrix_file.stat().st_mtime >= newer_than.stat().st_mtime
+        return same and "weights" in stored and stored["weights"] == file_checksum(files.weights)
 
 
-def join(examples: Examples, files: list[tuple[Path, Path]], redo: str) -> Examples:
+def join(examples: Examples, files: list[Stored], redo: str) -> Examples:
     """The examples with their mean saliency over several stored matrices, matched by row id.
 
     Args:
-        files: (matrix file, rows file) of each epoch.
+        files: those of each epoch.
         redo: the command that stores saliencies, for the error message.
 
     Raises:
-        UserError: a file is missing or damaged, or lacks a row of an example with these very tokens.
+        UserError: a file is missing or damaged, lacks a row of an example with these very tokens, or came from other
+            weights than those that are there now.
     """
-    mean = np.mean([_rows_of(examples, *pair, redo) for pair in files], axis=0)
+    mean = np.mean([_rows_of(examples, one, redo) for one in files], axis=0)
     inside = np.arange(mean.shape[1]) < examples.lengths[:, np.newaxis]
     saliency = tf.RaggedTensor.from_row_lengths(mean[inside], examples.lengths)
     return replace(examples, saliency=saliency)
 
 
-def _rows_of(examples: Examples, matrix_file: Path, rows_file: Path, redo: str) -> np.ndarray:
+def _rows_of(examples: Examples, files: Stored, redo: str) -> np.ndarray:
     """The examples' rows of one stored matrix, [N, max_length]."""
+    matrix_file, rows_file = files.matrix, files.rows
     try:
         matrix = np.load(matrix_file, mmap_mode="r", allow_pickle=False)
         with np.load(rows_file, allow_pickle=False) as stored:
-            row_ids, checksums = stored["row_ids"], stored["checksums"]
+            row_ids, checksums, weights = stored["row_ids"], stored["checksums"], stored["weights"]
     except (OSError, ValueError, KeyError, EOFError) as error:
         cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
         raise UserError(f"cannot read the saliencies {matrix_file} ({cause}); run {redo}") from error
@@ -112,6 +129,8 @@ def _rows_of(examples: Examples, matrix_file: Path, rows_file: Path, redo: str) 
         raise UserError(
             f"{matrix_file} has shape {matrix.shape} where {rows_file.name} names {len(row_ids)} rows; run {redo}"
         )
+    if files.weights.exists() and weights != file_checksum(files.weights):
+        raise UserError(f"{matrix_file} holds the saliencies of other weights than {files.weights}; run {redo}")
     index = {row_id: position for position, row_id in enumerate(row_ids.tolist())}
     positions = np.array([index.get(row_id, -1) for row_id in examples.row_ids.tolist()])
     fits = (positions >= 0) & (checksums[positions] == examples.token_checksums())

@@ -25,6 +25,19 @@ def positive(text: str) -> int:
     return value
 
 
+def rate(text: str) -> float:
+    """A number above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def split(text: str) -> str:
+    """A split's name, or the published short one, for argparse."""
+    return {"val": "validation"}.get(text, text)
+
+
 def shard(text: str) -> tuple[int, int]:
     """I/N with 1 <= I <= N, for argparse."""
     part, _, parts = text.partition("/")
@@ -32,6 +45,9 @@ def shard(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 2/8")
     return int(part), int(parts)
 
+
+ALLOWED_LOSS = 0.01
+"""How much worse than the best fine-tuned score a chosen AdapLeR may be (paper, section 4.2)."""
 
 FLAGS: dict[str, dict] = {
     "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}, {CUSTOM}", "required": True},
@@ -48,22 +64,22 @@ FLAGS: dict[str, dict] = {
     },
     "TEXT_COLUMNS": {"nargs": "+", "help": "text columns, one or two (default: text, or those of --MODEL_PATH)"},
     "LABEL_COLUMN": {"default": "label", "help": "label column of a custom task"},
-    "MAX_LENGTH": {"type": positive, "default": 128, "help": "tokens an example is cut to"},
+    "MAX_LENGTH": {"type": positive, "help": "tokens an example is cut to (default: MODEL_PATH's own, or 128)"},
     "BATCH_SIZE": {"type": positive, "default": 32, "help": "examples per optimiser step"},
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
     "ACC_STEPS": {"type": positive, "default": 1, "help": "cut each batch into this many to save memory"},
     "EPOCHS": {"type": positive, "default": 5, "help": "passes over the training examples"},
     "LEARNING_RATE": {
-        "type": float,
+        "type": rate,
         "help": "highest learning rate (default: 2e-5 for BERT, 3e-5 for AdapLeR)",
     },
     "SPEEDUP_LEARNING_RATE": {
-        "type": float,
+        "type": rate,
         "default": 5e-4,
         "help": "highest learning rate of eta and theta",
     },
     "CP_LEARNING_RATE": {
-        "type": float,
+        "type": rate,
         "help": "that of the Contribution Predictors (default: LEARNING_RATE)",
     },
     "WARMUP_RATIO": {
@@ -105,7 +121,8 @@ FLAGS: dict[str, dict] = {
     "MIXED_PRECISION": {"action": "store_true", "help": "compute in bfloat16, keep weights in float32"},
     "KEEP_BEST": {"type": positive, "help": "delete the weights of all but this many best epochs"},
     "SPLIT": {
-        "choices": ["train", "validation", "val", "test"],
+        "type": split,
+        "choices": ["train", "validation", "test"],
         "help": "which split (default: see the stage)",
     },
     "MODEL_PATH": {"type": Path, "required": True, "help": ".h5 weights or a save_pretrained directory"},
@@ -129,7 +146,7 @@ FLAGS: dict[str, dict] = {
     "SHARD": {"type": shard, "metavar": "I/N", "help": "only the I-th of N parts of the input (from 1)"},
     "MAX_LOSS": {
         "type": float,
-        "default": 0.01,
+        "default": ALLOWED_LOSS,
         "help": "how far below the fine-tuned dev score a setting may stay (published rule: one point)",
     },
     "SCALES": {
@@ -230,7 +247,7 @@ PROGRAMS: dict[str, list[str]] = {
     "extend_positions": ["BACKBONE", "POSITIONS", "OUTPUT"],
     "flops_calc": ["BACKBONE", "LENGTHS"],
     "export_saved_model": ["MODEL_PATH", "OUTPUT"],
-    "benchmark_inference": ["MODEL_PATH?", "TASK?", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "FULL", "SAVE"],
+    "benchmark_inference": ["MODEL_PATH?", "TASK?", "DATA_DIR", *_SUBSETS, "FULL", "SAVE"],
     "show_tokens": ["MODEL_PATH", "TEXT", "TASK?", "SPLIT", "INDEX", "DATA_DIR", "HTML", "JSON"],
     "predict": ["MODEL_PATH", "INPUT", "OUTPUT", "TEXT_COLUMNS", "BATCH_SIZE", "ETA_SCALE", "SHARD"],
 }

@@ -25,6 +25,9 @@ def show_tokens(settings: argparse.Namespace) -> None:
     directory = model_directory(settings.model_path)
     texts = chosen_texts(settings)
     model, tokenizer = load_saved(directory, converted=True), load_tokenizer(str(directory))
+    columns = getattr(model.config, "text_columns", ["text"])
+    if len(texts) != len(columns):
+        raise UserError(f"{directory} was trained on {' and '.join(columns)}; {len(texts)} texts were given")
     found = trace(model, tokenizer, texts, getattr(model.config, "MAX_LENGTH", model.config.max_position_embeddings))
     if settings.html:
         with replacing(settings.html) as temporary:
@@ -41,7 +44,7 @@ def chosen_texts(settings: argparse.Namespace) -> list[str]:
         UserError: neither or both are given, or there is no such example.
     """
     if bool(settings.text) == bool(settings.task):
-        raise UserError("give either --TEXT (twice for a pair), or --TASK with --SPLIT and --INDEX")
+        raise UserError("give either --TEXT (with two texts for a pair), or --TASK with --SPLIT and --INDEX")
     if settings.text:
         return settings.text
     task = task_of(settings)

@@ -15,7 +15,7 @@ from tools.data import load_examples
 from tools.fine_tuning_log import saliency_epochs
 from tools.paths import TaskPaths
 from tools.runtime import data_options, run_stage, task_of
-from tools.saliencies import is_stored, saliency_matrix, store
+from tools.saliencies import Stored, is_stored, saliency_matrix, store
 
 
 def store_saliencies(settings: argparse.Namespace, where: TaskPaths) -> None:
@@ -25,14 +25,14 @@ def store_saliencies(settings: argparse.Namespace, where: TaskPaths) -> None:
     model = load_backbone(settings.backbone, task, settings.max_length)
     examples = load_examples(task, split, tokenizer, settings.max_length, data_options(settings))
     for epoch in epochs:
-        matrix_file, rows_file = where.saliency_matrix(split, epoch), where.saliency_rows(split, epoch)
-        if settings.resume and is_stored(matrix_file, rows_file, examples, newer_than=where.fine_tuned(epoch)):
-            print(f"{matrix_file} is there already", flush=True)
+        files = Stored.of(where, split, epoch)
+        if settings.resume and is_stored(files, examples):
+            print(f"{files.matrix} is there already", flush=True)
             continue
-        load_weights(model, where.fine_tuned(epoch))
+        load_weights(model, files.weights)
         matrix = saliency_matrix(model, examples, settings.max_length, settings.batch_size)
-        store(matrix_file, rows_file, matrix, examples)
-        print(matrix_file, flush=True)
+        store(files, matrix, examples)
+        print(files.matrix, flush=True)
 
 
 if __name__ == "__main__":

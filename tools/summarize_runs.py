@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.benchmark_tables import COMPILED
+from tools.benchmark_tables import COMPILED, PACKED
+from tools.errors import UserError
 from tools.paths import RESULTS
 from tools.result_tables import markdown
 
@@ -26,24 +27,32 @@ TIMED_BATCH = 32
 def seeds_table(results: Iterable[dict]) -> str:
     """One row a task and backbone, scored on the split that no setting was chosen on, where its labels are known.
 
-    The wall-clock speedup is that of tools/benchmark_inference.py on the task's dev set, where it ran: compiled lr_mode
-    against compiled BERT, both on batches of 32 padded to their longest example.
+    The wall-clock speedup is that of tools/benchmark_inference.py on the task's dev set, where it ran on a run's model:
+    lr_mode against BERT, both compiled and without padding, as FLOPs are counted; batches of 32.
+
+    Raises:
+        UserError: two results are of one run.
     """
     results = list(results)
     summaries = [result for result in results if is_run(result)]
-    timed = {result.get("task"): wall_clock(result) for result in results if result.get("kind") == "inference"}
+    timed = {
+        (result.get("task"), result["model"]): wall_clock(result)
+        for result in results
+        if result.get("kind") == "inference"
+    }
     groups: dict[tuple, list[dict]] = {}
     for summary in summaries:
         groups.setdefault((summary["task"], summary["backbone"], reported_split(summary)), []).append(summary)
-    rows = [_row(*key, runs, timed.get(key[0])) for key, runs in sorted(groups.items())]
+    rows = [_row(*key, runs, timed) for key, runs in sorted(groups.items())]
     return markdown([HEAD, *rows])
 
 
 def wall_clock(result: dict) -> float | None:
-    """The median speedup that an inference benchmark found on a task's own lengths."""
+    """lr_mode's speed over packed BERT's that an inference benchmark found on a task's own lengths."""
     for point in result["points"]:
         if point["batch_size"] == TIMED_BATCH and isinstance(point["length"], str):
-            return point["variants"][COMPILED]["speedup"][0]
+            reduced, packed = (point["variants"][name]["speedup"][0] for name in (COMPILED, PACKED))
+            return reduced / packed
     return None
 
 
@@ -52,15 +61,18 @@ def reported_split(summary: dict) -> str:
     return "test" if summary["metric"] in summary["adapler"].get("test", {}) else "validation"
 
 
-def _row(task: str, backbone: str, split: str, runs: list[dict], timed: float | None) -> tuple:
+def _row(task: str, backbone: str, split: str, runs: list[dict], timed: dict) -> tuple:
     metric = runs[0]["metric"]
     bert, adapler = ([run[model][split][metric] for run in runs] for model in ("bert", "adapler"))
     differences = [after - before for before, after in zip(bert, adapler, strict=True)]
     speedups = [run["adapler"][split]["speedup"] for run in runs]
     cells = _mean(bert, ".4f"), _mean(adapler, ".4f"), _mean(differences, "+.4f"), _mean(speedups, ".2f") + "x"
+    if len({run["seed"] for run in runs}) < len(runs):
+        raise UserError(f"two results of {task}, {backbone} have the same seed")
+    walls = [wall for run in runs if (wall := timed.get((task, run["adapler"]["model"])))]
     seeds = " ".join(str(run["seed"]) for run in runs)
     commits = " ".join(sorted({str(run["commit"]) for run in runs}))
-    return (task, backbone, seeds, split, metric, *cells, f"{timed:.2f}x" if timed else "", commits)
+    return (task, backbone, seeds, split, metric, *cells, _mean(walls, ".2f") + "x" if walls else "", commits)
 
 
 def _mean(values: list[float], form: str) -> str:

@@ -54,7 +54,8 @@ class Task:
     @property
     def evaluation_splits(self) -> list[str]:
         """Every split but train."""
-        return ["validation", *(split for split in self.splits if split not in ("train", "validation"))]
+        own = ["validation"] if "train" in self.splits else []
+        return own + [split for split in self.splits if split not in ("train", "validation")]
 
     @property
     def primary_metric(self) -> str:
@@ -260,6 +261,9 @@ def get_task(name: str) -> Task:
     return TABLE[name]
 
 
-def custom_task(text_columns: tuple[str, ...], label_column: str, label_names: tuple[str, ...]) -> Task:
-    """A user's own classification task: DATA_DIR itself holds train, validation and perhaps test files."""
-    return Task(CUSTOM, text_columns, label_names, ("accuracy",), splits=ALL_SPLITS, label_column=label_column)
+def custom_task(
+    text_columns: tuple[str, ...], label_column: str, label_names: tuple[str, ...], splits: list[str]
+) -> Task:
+    """A user's own classification task: DATA_DIR itself holds a file for each of the splits."""
+    named = {split: split for split in splits}
+    return Task(CUSTOM, text_columns, label_names, ("accuracy",), splits=named, label_column=label_column)

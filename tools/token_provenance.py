@@ -26,7 +26,7 @@ def trace(model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_l
     inputs = {name: tf.constant([values], tf.int32) for name, values in encoded.items()}
     outputs = model(inputs, lr_mode=True)
     tokens = len(offsets)
-    alive, contributions = _by_token(outputs, tokens)
+    alive, contributions = by_token(outputs, 0, tokens)
     words: dict[tuple, dict] = {}
     for token, (start, end) in enumerate(offsets):
         word, text = encoded.word_ids(0)[token], encoded.sequence_ids(0)[token]
@@ -50,14 +50,20 @@ def trace(model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_l
     }
 
 
-def _by_token(outputs, tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each token is left, bool [n, L], and its contribution, float [n, L]."""
+def by_token(outputs, row: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of an example of lr_mode's outputs: whether each layer ran on each token, bool [n, L], and the token's
+    contribution in each layer that it entered, float [n, L], elsewhere 0.
+
+    Args:
+        row: which example.
+        tokens: n, how many it has.
+    """
     layers = len(outputs.lengths)
     alive, contributions = np.zeros((tokens, layers), bool), np.zeros((tokens, layers))
     entering = np.arange(tokens)
     for layer, (shares, positions) in enumerate(zip(outputs.explanations, outputs.kept_positions, strict=True)):
-        contributions[entering, layer] = shares[0].numpy()
-        entering = positions[0].numpy()
+        contributions[entering, layer] = shares[row].numpy()
+        entering = positions[row].numpy()
         alive[entering, layer] = True
     return alive, contributions
 

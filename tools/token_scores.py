@@ -12,6 +12,7 @@ from tools.attentions import mean_attentions, rollout
 from tools.devices import compiled
 from tools.examples import INPUTS_SPEC, Examples
 from tools.saliencies import gradient_x_input
+from tools.token_provenance import by_token
 
 METHODS = ("AdapLeR", "saliency", "attention, last layer", "attention, mean", "rollout", "random")
 
@@ -77,10 +78,6 @@ def _explainer(bert):
 def _one(reduced, explained: dict, row: int, length: int, rng: np.random.Generator) -> Scored:
     scores = {method: explained[method][row, :length] for method in METHODS if method in explained}
     scores["random"] = rng.random(length)
-    scores["AdapLeR"], kept = np.zeros(length), np.zeros((len(reduced.lengths), length), bool)
-    entering = np.arange(length)
-    for layer, (shares, positions) in enumerate(zip(reduced.explanations, reduced.kept_positions, strict=True)):
-        scores["AdapLeR"][entering] += shares[row].numpy()
-        entering = positions[row].numpy()
-        kept[layer, entering] = True
-    return Scored(kept, int(explained["label"][row]), float(explained["probability"][row]), scores)
+    alive, contributions = by_token(reduced, row, length)
+    scores["AdapLeR"] = contributions.sum(axis=1)
+    return Scored(alive.T, int(explained["label"][row]), float(explained["probability"][row]), scores)

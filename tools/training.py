@@ -42,9 +42,6 @@ def fit(
         first = backup.restore() or (settings.epochs if keeper.finished(settings.epochs) else 0)
         keeper.resume(first)
         print(f"{first} of {settings.epochs} epochs are finished", flush=True)
-    else:
-        keeper.forget()
-        backup.discard()
     seed = settings.data_seed
     batches = examples.shuffled(seed).batches(settings.batch_size, seed if settings.reshuffle else None, first)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -23,28 +24,34 @@ from tools.result_tables import (
     training_table,
     tried_table,
 )
-from tools.summarize_runs import seeds_table
+from tools.summarize_runs import is_run, seeds_table
 
 INTRODUCTION = """# Results
 
 Written by `python tools/write_results.py` from the files in `results/`, each of which a command of this repository
 wrote; no number here is typed by hand. The backbone is named with each run: a six-layer MiniLM's results are not
-BERT-base's.
+BERT-base's. `minilm` is sentence-transformers/all-MiniLM-L6-v2 (its encoder), `demo_bert` is generated and untrained.
 """
 
 
 def page(results: Path) -> str:
     """The whole page."""
     files = sorted(results.glob("*.json"), key=lambda file: (KINDS.index(kind(file)), file.name))
-    sections = [SECTIONS[kind(file)](_read(file)) + "\n" for file in files]
-    return "\n".join([INTRODUCTION, seeds_section([_read(file) for file in files]), *sections])
+    results = [_read(file) for file in files]
+    sections = []
+    for result, following in itertools.zip_longest(results, results[1:], fillvalue={}):
+        sections.append(SECTIONS[result.get("kind", "run")](result) + "\n")
+        if is_run(result) and result["task"] != following.get("task"):
+            sections += [picture + "\n" for picture in pictures(result["task"], "tradeoff", "lengths")]
+    return "\n".join([INTRODUCTION, seeds_section(results), *sections])
 
 
 def seeds_section(results: list[dict]) -> str:
     """All tasks at a glance."""
     about = (
         "Mean and standard deviation over seeds, on test where its labels are known and nothing was chosen on it, else "
-        "on validation. Wall clock: compiled lr_mode against compiled BERT, batches of 32 of the task's dev examples."
+        "on validation. FLOPs are counted without padding; wall clock likewise, where it ran: compiled lr_mode "
+        "against compiled BERT without padding, batches of 32 of the task's dev examples."
     )
     return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
 
@@ -57,18 +64,21 @@ def run_section(summary: dict) -> str:
     """One run's heading, conditions, table and what else was tried."""
     fine_tune, adapler = (summary["settings"][stage] for stage in ("fine_tune", "train_adapler"))
     rows = adapler["max_train_examples"] or "all"
+    held_out = f", {adapler['hold_out']} more for validation" if adapler.get("hold_out") else ""
+    start = "the fine-tuned model" if adapler["initial_model_path"] else "the pretrained backbone"
     conditions = (
-        f"Backbone {summary['backbone']}, seed {summary['seed']}, {rows} training examples, MAX_LENGTH "
+        f"Backbone {summary['backbone']}, {rows} training examples{held_out}, MAX_LENGTH "
         f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}. AdapLeR: "
         f"{adapler['epochs']} epochs at {adapler['learning_rate']}, speed-up rate {adapler['speedup_learning_rate']}, "
+        f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, from {start}, "
         f"gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
     )
-    parts = [f"## {summary['task']}, {summary['backbone']}", conditions, run_table(summary)]
+    parts = [f"## {summary['task']}, {summary['backbone']}, seed {summary['seed']}", conditions, run_table(summary)]
     if len(summary["tried"]) > 1:
         parts += ["Every setting that was tried, by its dev scores:", tried_table(summary)]
     if scales := summary.get("eta_scales"):
         parts += ["The speed dial (`tools/calibrate.py`), by its dev scores:", scales_table(summary["metric"], scales)]
-    return "\n\n".join([*parts, *pictures(summary["task"], "tradeoff", "lengths")])
+    return "\n\n".join(parts)
 
 
 CAPTIONS = {
@@ -132,7 +142,7 @@ def rationales_section(result: dict) -> str:
         f"`tools/evaluate_rationales.py`: {result['examples']} examples of {result['split']} with a marked word; "
         f"backbone {result['backbone']}, MAX_LENGTH {result['max_length']}, seed {result['seed']}; commit "
         f"{result['commit']}. Means over examples, with 95 % bootstrap intervals; every method keeps as many words as "
-        "AdapLeR's last layer. " + claim(result)
+        "AdapLeR's last layer. Comprehensiveness and sufficiency are those of the fine-tuned BERT. " + claim(result)
     )
     parts = [f"## Rationales: {result['task']}", conditions, rationale_table(result)]
     return "\n\n".join([*parts, *pictures(result["task"], "rationales")])
@@ -146,8 +156,8 @@ def claim(result: dict) -> str:
     above = [name for name, fpr in others.items() if own["low"] > fpr["high"]]
     unclear = [name for name in others if name not in (*below, *above)]
     told = [
-        f"{verdict} {', '.join(names)}"
-        for verdict, names in (("lower than", below), ("higher than", above), ("within the intervals of", unclear))
+        f"{verdict} {', '.join(f'“{name}”' for name in names)}"
+        for verdict, names in (("lower than", below), ("higher than", above), ("not clearly apart from", unclear))
         if names
     ]
     return f"The paper's claim is fewer false positives: here AdapLeR's false positive rate is {'; '.join(told)}."
