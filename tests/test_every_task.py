@@ -38,6 +38,19 @@ def test_real_data(task):
     assert agreement["examples"] == agreement["same_lengths"]
 
 
+def test_custom_files_without_a_test_file(tmp_path):
+    texts = "\n".join(f'"a {"good" if i % 3 else "bad"} film number {i}",{"yes" if i % 3 else "no"}' for i in range(60))
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.csv").write_text(f"review,liked\n{texts}\n")
+    backbone = write_backbone(tmp_path / "tiny_custom")
+    flags = "--MAX_LENGTH 16 --TEXT_COLUMNS review --LABEL_COLUMN liked"
+    command = f"run_files/run_task.sh custom 3 --BACKBONE {backbone} --DATA_DIR {tmp_path} --EPOCHS 1 {flags}"
+    result = run(f"echo kept > {tmp_path}/log; {command} >> {tmp_path}/log 2>&1")
+    log = (tmp_path / "log").read_text()
+    assert result.returncode == 0, log[-3000:]
+    assert log.startswith("kept") and "FLOPs speedup" in log
+
+
 @pytest.mark.parametrize("task", sorted({*ORDINARY} - {*REAL, "ax"}))
 def test_tiny_files(task, tmp_path):
     backbone = write_backbone(tmp_path / f"tiny_{task}")
