@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tf_keras as keras
 from transformers import BertConfig
 
 from tests.compare import assert_close
@@ -16,7 +17,9 @@ LENGTHS = np.array([20, 9, 15])
 
 @pytest.fixture(scope="module")
 def forced():
-    return ForcedSchedule(BertConfig(hidden_size=24, num_attention_heads=2, num_hidden_layers=3, intermediate_size=48))
+    keras.utils.set_random_seed(0)
+    sizes = {"hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 3, "intermediate_size": 48}
+    return ForcedSchedule(BertConfig(**sizes, initializer_range=0.3))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def test_variants_agree(forced, batch, tmp_path):
     assert_close(variants.lr_mode_op_by_op(model).run(batch), expected, 1e-5)
     assert_close(variants.saved_model(model, tmp_path / "exported").run(batch), expected, 1e-5)
     plain = variants.plain_bert(model)
-    assert np.abs(plain.run(batch) - expected).max() > 1e-5
+    assert np.abs(plain.run(batch) - expected).max() > 1e-2
     assert_close(variants.packed_bert(model).run(batch), plain.run(batch), 1e-5)
     assert_close(variants.padded_to(30, plain).run(batch), plain.run(batch), 1e-5)
 
