@@ -15,6 +15,7 @@ from tools.paths import TaskPaths
 from tools.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
 from tools.tasks import majority_rationale
 from tools.token_scores import METHODS
+from tools.write_results import claim
 
 
 def test_agreement_by_hand():
@@ -106,6 +107,19 @@ def trained(tmp_path_factory):
     return TaskPaths("tiny_marks", 4, "demo"), flags
 
 
+def test_the_claim_is_told_as_it_is():
+    fewer, more, unclear = {"low": 0.1, "high": 0.2}, {"low": -0.2, "high": -0.1}, {"low": -0.1, "high": 0.1}
+    for found, verdict in (
+        ({"saliency": fewer, "rollout": fewer}, "held: AdapLeR keeps fewer than “saliency”, “rollout”."),
+        (
+            {"saliency": fewer, "rollout": more},
+            "held in part: AdapLeR keeps fewer than “saliency”; more than “rollout”.",
+        ),
+        ({"saliency": unclear, "random": fewer}, "did not hold: AdapLeR keeps about as many as “saliency”."),
+    ):
+        assert claim({"fpr_over_adapler": found}).endswith(verdict)
+
+
 @pytest.mark.slow
 def test_evaluate_rationales(trained):
     where, flags = trained
@@ -117,6 +131,9 @@ def test_evaluate_rationales(trained):
     for values in found["methods"].values():
         assert 0 <= values["fpr"]["low"] <= values["fpr"]["mean"] <= values["fpr"]["high"] <= 1
     assert len(found["kept"]) == 3
+    means = {name: values["fpr"]["mean"] for name, values in found["methods"].items()}
+    for name, difference in found["fpr_over_adapler"].items():
+        assert difference["mean"] == pytest.approx(means[name] - means["AdapLeR"])
 
 
 @pytest.mark.slow

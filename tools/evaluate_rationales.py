@@ -56,13 +56,15 @@ def compare(bert, examples: Examples, scored: list[Scored], batch_size: int) -> 
     """All numbers.
 
     Returns:
-        `methods`: method -> metric -> mean with interval, at the last layer's number of words; `layers`: method -> a
-        list of {metric: mean} by layer; `kept`: AdapLeR's mean share of words left by layer.
+        `methods`: method -> metric -> mean with interval, at the last layer's number of words; `fpr_over_adapler`: of
+        each other method, by how much its false positive rate exceeds AdapLeR's, example by example, mean with
+        interval; `layers`: method -> a list of {metric: mean} by layer; `kept`: AdapLeR's mean share of words left by
+        layer.
     """
     words = [np.array(row) for row in examples.word.to_list()]
     truths = [by_word(np.array(r), w) > 0 for r, w in zip(examples.rationale.to_list(), words, strict=True)]
     kept = [np.stack([by_word(layer, w) > 0 for layer in one.kept]) for one, w in zip(scored, words, strict=True)]
-    methods, layers = {}, {}
+    methods, layers, rates = {}, {}, {}
     for method in METHODS:
         ranks = [by_word(one.scores[method], w) for one, w in zip(scored, words, strict=True)]
         chosen = kept if method == "AdapLeR" else [_matched(r, k) for r, k in zip(ranks, kept, strict=True)]
@@ -76,8 +78,10 @@ def compare(bert, examples: Examples, scored: list[Scored], batch_size: int) -> 
         faith = _faithfulness(bert, examples, scored, tokens, batch_size)
         rows = [a | b | c for a, b, c in zip(last, order, faith, strict=True)]
         methods[method] = {name: mean_with_interval([row[name] for row in rows]) for name in rows[0]}
+        rates[method] = np.array([row["fpr"] for row in last])
+    over = {name: mean_with_interval(rates[name] - rates["AdapLeR"]) for name in METHODS if name != "AdapLeR"}
     shares = np.mean([one.mean(axis=1) for one in kept], axis=0)
-    return {"methods": methods, "layers": layers, "kept": shares.tolist()}
+    return {"methods": methods, "fpr_over_adapler": over, "layers": layers, "kept": shares.tolist()}
 
 
 def _matched(ranks: np.ndarray, kept: np.ndarray) -> np.ndarray:

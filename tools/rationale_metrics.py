@@ -13,6 +13,8 @@ A quantity whose denominator is 0 is NaN, and left out of the mean over examples
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.stats import bootstrap
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -68,7 +70,7 @@ def by_word(values: np.ndarray, words: np.ndarray) -> np.ndarray:
     return largest
 
 
-def mean_with_interval(values: list[float]) -> dict[str, float]:
+def mean_with_interval(values: Iterable[float]) -> dict[str, float]:
     """Mean over examples with a bootstrap interval (percentiles), NaNs left out: {mean, low, high, examples}."""
     numbers = np.array([value for value in values if not np.isnan(value)])
     if len(numbers) < 2 or np.ptp(numbers) == 0:
