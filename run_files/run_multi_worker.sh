@@ -2,13 +2,14 @@
 # Runs a training stage in several processes, each with its part of every batch (TensorFlow's MultiWorkerMirroredStrategy).
 # Usage: run_files/run_multi_worker.sh WORKERS SCRIPT --FLAG value ...
 #        INDEX=I run_files/run_multi_worker.sh HOST:PORT,HOST:PORT,... SCRIPT --FLAG value ...
-# The first form starts WORKERS processes on this machine; the second starts the I-th (from 0) of the named ones, for
-# machines that share directory/. The first worker's files are the ones that stay. When a worker dies, those started
-# here are stopped, and the same command with --RESUME goes on after the last finished epoch.
+# The first form starts WORKERS processes on this machine (for its GPUs, --MULTI_GPU is the better way); the second
+# starts the I-th (from 0) of the named ones, for machines that share directory/. The first worker's files are the ones
+# that stay. When a worker dies, those started here are stopped, and the same command with --RESUME goes on after the
+# last finished epoch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
-  sed -n '2,7s/^# //p' "$0" >&2
+  sed -n '2,8s/^# //p' "$0" >&2
   exit 2
 fi
 python=${PYTHON:-python} workers=$1
