@@ -83,7 +83,16 @@ def _commit() -> str | None:
     try:
         git = ["git", "-C", str(paths.ROOT)]
         head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        status = [
+            *git,
+            "status",
+            "--porcelain",
+            "-uno",
+            "--",
+            ".",
+            ":!results",
+        ]  # what runs write there changes no code
+        changes = subprocess.run(status, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
