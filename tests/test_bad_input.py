@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 from tests import tiny
 from tests.test_pipeline import NAME, write_backbone, write_sst2
@@ -45,7 +46,8 @@ def stage(place, monkeypatch, capsys, tmp_path):
             code = exit_.code
         return code, capsys.readouterr().err
 
-    return run
+    yield run
+    keras.backend.experimental.disable_tf_random_generator()  # as other tests in this process expect it
 
 
 @pytest.fixture
