@@ -136,25 +136,19 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
                 labels=labels,
                 training=training,
             )
-        if eta_scale is None:
-            eta_scale = getattr(self.config, "eta_scale", 1.0)
         if head_mask is not None:
             raise ValueError("head_mask is not supported by TensorFlow BERT")
-        inputs = {
-            "input_ids": input_ids,
-            "inputs_embeds": inputs_embeds,
-            "position_ids": position_ids,
-            "token_type_ids": token_type_ids,
-        }
-        attention_mask = self._checked_mask(input_ids, inputs_embeds, attention_mask)
-        if not lr_mode:
-            embedded = self.bert.embeddings(**inputs, training=training)
-            run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, output_attentions, training)
-            output = self._finish(run, training, output_attentions, output_hidden_states)
-        elif training:
+        inputs = {"input_ids": input_ids, "inputs_embeds": inputs_embeds}
+        inputs |= {"position_ids": position_ids, "token_type_ids": token_type_ids}
+        if lr_mode and training:
             raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
+        attention_mask = self._checked_mask(input_ids, inputs_embeds, attention_mask)
+        eta_scale = getattr(self.config, "eta_scale", 1.0) if eta_scale is None else eta_scale
+        wanted = output_attentions, output_hidden_states
+        if lr_mode:
+            output = self._run_lr_mode(inputs, attention_mask, eta_scale, *wanted)
         else:
-            output = self._run_lr_mode(inputs, attention_mask, eta_scale, output_attentions, output_hidden_states)
+            output = self._run_softly(inputs, attention_mask, eta_scale, *wanted, training)
         if labels is not None:
             output.loss = self.hf_compute_loss(labels=labels, logits=output.logits)
         return output if return_dict else output.to_tuple()
@@ -169,6 +163,12 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         if input_ids is not None:
             _require_known_tokens(input_ids, self.config.vocab_size)
         return attention_mask
+
+    def _run_softly(self, inputs, attention_mask, eta_scale, attentions: bool, hidden_states: bool, training: bool):
+        """Every token through every layer, under a mask that the removal makes."""
+        embedded = self.bert.embeddings(**inputs, training=training)
+        run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, attentions, training)
+        return self._finish(run, training, attentions, hidden_states)
 
     def _run_lr_mode(self, inputs: dict, attention_mask, eta_scale, attentions: bool, hidden_states: bool):
         """lr_mode in one graph where it can: op by op, Python would take longer than the dropped tokens save."""

@@ -16,9 +16,7 @@ while [ $# -gt 0 ] && [[ $1 != --* ]]; do
   seeds+=("$1")
   shift
 done
-results=${ADAPLER_DIRECTORY:-directory}/results
-mkdir -p "$results"
 for seed in "${seeds[@]}"; do
-  run_files/run_task.sh "$task" "$seed" "$@" --SAVE "$results"
+  run_files/run_task.sh "$task" "$seed" "$@"
 done
-exec "${PYTHON:-python}" tools/summarize_runs.py --TASK "$task" "$results"/*.json
+exec "${PYTHON:-python}" tools/summarize_runs.py --TASK "$task"

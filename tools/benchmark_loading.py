@@ -21,7 +21,7 @@ from tools.data import encode, load_rows
 from tools.files import write_json
 from tools.result_tables import loading_table
 from tools.run_record import provenance
-from tools.runtime import MAX_LENGTH, data_options, run_program, task_of
+from tools.runtime import data_options, run_program, task_of
 
 ONE_BY_ONE = 2000
 """Texts encoded one by one; enough to know the rate."""
@@ -29,7 +29,6 @@ ONE_BY_ONE = 2000
 
 def benchmark(settings: argparse.Namespace) -> None:
     settings.backbone = resolve_backbone(settings.task, settings.backbone)
-    settings.max_length = settings.max_length or MAX_LENGTH
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         measured = pool.apply(measure, (settings,))
     facts = {"task": settings.task, "max_length": settings.max_length}

@@ -1,6 +1,7 @@
 """Times training: the joint step against plain fine-tuning, saliencies against a backward pass, trimmed against padded.
 
-One process, one backbone, real training batches of --TASK in turns. Every ratio is of medians of rounds.
+One process, one backbone, real training batches of --TASK. What runs on trimmed batches takes turns; the padded step
+follows. A ratio is the median of the rounds' own, with the lowest and the highest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tools.examples import INPUTS_SPEC
 from tools.files import write_json
 from tools.result_tables import training_table
 from tools.run_record import provenance
-from tools.runtime import MAX_LENGTH, data_options, run_program, task_of
+from tools.runtime import data_options, run_program, task_of
 from tools.saliencies import gradient_x_input
 from tools.stopwatch import race
 
@@ -31,7 +32,6 @@ ROUNDS = 7
 
 def benchmark(settings: argparse.Namespace) -> None:
     settings.backbone = resolve_backbone(settings.task, settings.backbone)
-    settings.max_length = settings.max_length or MAX_LENGTH
     task, tokenizer = task_of(settings), load_tokenizer(settings.backbone)
     options = data_options(settings)
     examples = load_examples(task, "train", tokenizer, settings.max_length, options).shuffled(0)

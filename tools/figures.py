@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,17 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from tools.files import replacing
+from tools.paths import FIGURES, RESULTS
+from tools.result_files import read_results
+
+
+def results_and_output(description: str) -> tuple[list[dict], Path]:
+    """The command line of a program that draws: the results that it names, and the folder for the figures."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, help="result files (default: those in results/)")
+    parser.add_argument("--OUTPUT", type=Path, default=FIGURES, help="folder for the figures (default: %(default)s)")
+    arguments = parser.parse_args()
+    return read_results(arguments.files or sorted(RESULTS.glob("*.json"))), arguments.OUTPUT
 
 
 def write_figure(stem: Path, rows: list[dict], draw: Callable) -> Path:

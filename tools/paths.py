@@ -12,6 +12,8 @@ DIRECTORY = Path(os.environ.get("ADAPLER_DIRECTORY", ROOT / "directory"))
 """Set ADAPLER_DIRECTORY to keep models and logs on another disk."""
 RESULTS = ROOT / "results"
 FIGURES = RESULTS / "figures"
+SUMMARIES = DIRECTORY / "results"
+"""Summaries of this user's runs; RESULTS holds those that are committed."""
 RESULTS_PAGE = ROOT / "RESULTS.md"
 DEFAULT_BACKBONE = "bert-base-uncased"
 
@@ -118,6 +120,10 @@ class TaskPaths:
 
     def evaluation(self, model_path: Path) -> Path:
         return self.logs / f"evaluation_{_model_name(model_path)}.json"
+
+    @property
+    def summary(self) -> Path:
+        return SUMMARIES / f"{self.task}_{self.name}_{self.seed}.json"
 
     def flops_per_example(self, model_path: Path, split: str) -> Path:
         return self.logs / "flops_per_example" / f"{_model_name(model_path)}_{split}.npz"

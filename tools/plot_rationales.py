@@ -6,15 +6,13 @@ each, the numbers in it as .csv.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.figures import draw_lines, write_figure
-from tools.paths import FIGURES, RESULTS
+from tools.figures import draw_lines, results_and_output, write_figure
+from tools.result_files import kind
 
 
 def plot_rationales(result: dict, output: Path) -> Path:
@@ -39,14 +37,10 @@ def _draw(axes, given: list[dict]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, help="result files (default: all comparisons in results/)")
-    parser.add_argument("--OUTPUT", type=Path, default=FIGURES, help="folder for the figures (default: %(default)s)")
-    arguments = parser.parse_args()
-    for file in arguments.files or sorted(RESULTS.glob("*.json")):
-        result = json.loads(file.read_text(encoding="utf-8"))
-        if result.get("kind") == "rationales":
-            print(plot_rationales(result, arguments.OUTPUT))
+    results, output = results_and_output(__doc__)
+    for result in results:
+        if kind(result) == "rationales":
+            print(plot_rationales(result, output))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,13 @@ Takes summaries that tools/summarize_run.py --SAVE wrote and curves that tools/c
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.figures import draw_lines, write_figure
-from tools.paths import FIGURES, RESULTS
-from tools.summarize_runs import is_run
+from tools.figures import draw_lines, results_and_output, write_figure
+from tools.result_files import is_run
 
 
 def plot_task(task: str, summaries: list[dict], output: Path) -> list[Path]:
@@ -70,17 +67,12 @@ def _draw_lengths(axes, rows: list[dict]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all runs in results/)")
-    parser.add_argument("--OUTPUT", type=Path, default=FIGURES, help="folder for the figures (default: %(default)s)")
-    arguments = parser.parse_args()
+    results, output = results_and_output(__doc__)
     tasks: dict[str, list[dict]] = {}
-    for file in arguments.files or sorted(RESULTS.glob("*.json")):
-        summary = json.loads(file.read_text(encoding="utf-8"))
-        if is_run(summary):
-            tasks.setdefault(summary["task"], []).append(summary)
+    for summary in filter(is_run, results):
+        tasks.setdefault(summary["task"], []).append(summary)
     for task, summaries in tasks.items():
-        print(*plot_task(task, summaries, arguments.OUTPUT), sep="\n")
+        print(*plot_task(task, summaries, output), sep="\n")
 
 
 if __name__ == "__main__":

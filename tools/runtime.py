@@ -19,13 +19,11 @@ from tools.files import clear_leftovers
 from tools.lock import locked
 from tools.paths import TaskPaths
 from tools.run_record import RunRecord
-from tools.settings import make_parser
+from tools.settings import MAX_LENGTH, make_parser
 from tools.tasks import CUSTOM, Task, get_task, hold_out
 
 BAD_INPUT = 2
 FAILED = 1
-MAX_LENGTH = 128
-"""Tokens an example is cut to where nothing says otherwise."""
 
 
 def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, TaskPaths], None]) -> None:
@@ -34,7 +32,7 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
     What the run was and how it ended stays in run.json in its folder under logs/.
     Exit code 2 for input that the user can mend, 130 and 143 after SIGINT and SIGTERM, 1 for anything else that failed.
     """
-    settings = make_parser(stage, description).parse_args()
+    settings = _parse(stage, description)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     with _errors_in_a_sentence():
@@ -51,6 +49,16 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
             keras.utils.set_random_seed(settings.data_seed)
             keras.backend.experimental.enable_tf_random_generator()  # dropout's state can be saved
             work(settings, where)
+
+
+def _parse(stage: str, description: str) -> argparse.Namespace:
+    """The command line's settings; MAX_LENGTH, if it takes one, is the model's own where it was not given."""
+    from tools.checkpoints import saved_max_length
+
+    settings = make_parser(stage, description).parse_args()
+    if "max_length" in settings and settings.max_length is None:
+        settings.max_length = saved_max_length(getattr(settings, "model_path", None)) or MAX_LENGTH
+    return settings
 
 
 @contextmanager
@@ -86,7 +94,7 @@ def _stop(number: int, _frame) -> None:
 
 def run_program(program: str, description: str, work: Callable[[argparse.Namespace], None]) -> None:
     """As `run_stage`, for a program that has no task, and so no folder to leave a record in."""
-    settings = make_parser(program, description).parse_args()
+    settings = _parse(program, description)
     with _errors_in_a_sentence():
         work(settings)
 
@@ -126,14 +134,12 @@ def eval_batch_size(settings: argparse.Namespace) -> int:
 
 def _resolve(settings: argparse.Namespace) -> TaskPaths:
     """Fills in the settings that depend on others."""
-    from tools.checkpoints import resolve_backbone, saved_max_length
+    from tools.checkpoints import resolve_backbone
 
     if settings.task != CUSTOM:
         get_task(settings.task)
     settings.backbone = resolve_backbone(settings.task, settings.backbone)
     settings.backbone_name = settings.backbone_name or paths.backbone_name(settings.backbone)
-    if settings.max_length is None:
-        settings.max_length = saved_max_length(getattr(settings, "model_path", None)) or MAX_LENGTH
     if settings.data_dir is not None and not settings.data_dir.is_dir():
         raise UserError(f"--DATA_DIR {settings.data_dir} is not a directory")
     return TaskPaths(settings.backbone_name, settings.data_seed, settings.task)

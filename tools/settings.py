@@ -49,6 +49,9 @@ def shard(text: str) -> tuple[int, int]:
 ALLOWED_LOSS = 0.01
 """How much worse than the best fine-tuned score a chosen AdapLeR may be (paper, section 4.2)."""
 
+MAX_LENGTH = 128
+"""Tokens an example is cut to where nothing says otherwise."""
+
 FLAGS: dict[str, dict] = {
     "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}, {CUSTOM}", "required": True},
     "DATA_SEED": {
@@ -64,7 +67,10 @@ FLAGS: dict[str, dict] = {
     },
     "TEXT_COLUMNS": {"nargs": "+", "help": "text columns, one or two (default: text, or those of --MODEL_PATH)"},
     "LABEL_COLUMN": {"default": "label", "help": "label column of a custom task"},
-    "MAX_LENGTH": {"type": positive, "help": "tokens an example is cut to (default: MODEL_PATH's own, or 128)"},
+    "MAX_LENGTH": {
+        "type": positive,
+        "help": f"most tokens of an example (default: MODEL_PATH's own, or {MAX_LENGTH})",
+    },
     "BATCH_SIZE": {"type": positive, "default": 32, "help": "examples per optimiser step"},
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
     "ACC_STEPS": {"type": positive, "default": 1, "help": "cut each batch into this many to save memory"},

@@ -1,7 +1,7 @@
 """Prints what one run of all stages came to, from the logs that the stages left.
 
-MODEL_PATH is the AdapLeR weights of stage 3. With --SAVE the summary is also written as JSON, from which
-tools/write_results.py makes RESULTS.md; a folder's file is named after task, backbone and seed.
+MODEL_PATH is the AdapLeR weights of stage 3. Writes directory/results/<task>_<backbone>_<seed>.json, and with --SAVE
+the same to another file; from those in results/, tools/write_results.py makes RESULTS.md.
 """
 
 import argparse
@@ -43,9 +43,8 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "bert": _read(where.evaluation(where.fine_tuned(best))),
         "adapler": _read(where.evaluation(settings.model_path)),
     }
-    if settings.save:
-        name = f"{task.name}_{where.name}_{where.seed}.json"
-        write_json(settings.save / name if settings.save.is_dir() else settings.save, portable(summary))
+    for file in (where.summary, *([settings.save] if settings.save else [])):
+        write_json(file, portable(summary))
     print(run_table(summary))
     tokenizer = load_tokenizer(settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)

@@ -1,9 +1,8 @@
-"""Means and standard deviations over seeds, from the summaries that tools/summarize_run.py --SAVE wrote."""
+"""Means and standard deviations over seeds, from the summaries that tools/summarize_run.py wrote."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Iterable
@@ -13,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.benchmark_tables import COMPILED, PACKED
 from tools.errors import UserError
-from tools.paths import RESULTS
+from tools.paths import SUMMARIES
+from tools.result_files import is_run, kind, read_results
 from tools.result_tables import markdown
 
 HEAD = (
@@ -36,9 +36,7 @@ def seeds_table(results: Iterable[dict]) -> str:
     results = list(results)
     summaries = [result for result in results if is_run(result)]
     timed = {
-        (result.get("task"), result["model"]): wall_clock(result)
-        for result in results
-        if result.get("kind") == "inference"
+        (result.get("task"), result["model"]): wall_clock(result) for result in results if kind(result) == "inference"
     }
     groups: dict[tuple, list[dict]] = {}
     for summary in summaries:
@@ -82,17 +80,11 @@ def _mean(values: list[float], form: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all runs in results/)")
+    parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all of directory/results/)")
     parser.add_argument("--TASK", help="only this task's")
     arguments = parser.parse_args()
-    files = arguments.files or sorted(RESULTS.glob("*.json"))
-    results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    results = read_results(arguments.files or sorted(SUMMARIES.glob("*.json")))
     print(seeds_table(result for result in results if arguments.TASK in (None, result.get("task"))))
-
-
-def is_run(result: dict) -> bool:
-    """Whether a result file is a run's summary, not a benchmark."""
-    return result.get("kind", "run") == "run"
 
 
 if __name__ == "__main__":

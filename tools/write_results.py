@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
+from tools.result_files import is_run, kind, read_results
 from tools.result_tables import (
     bad_inputs_table,
     faults_table,
@@ -24,7 +24,7 @@ from tools.result_tables import (
     training_table,
     tried_table,
 )
-from tools.summarize_runs import is_run, seeds_table
+from tools.summarize_runs import seeds_table
 
 INTRODUCTION = """# Results
 
@@ -36,14 +36,14 @@ BERT-base's. `minilm` is sentence-transformers/all-MiniLM-L6-v2 (its encoder), `
 
 def page(results: Path) -> str:
     """The whole page."""
-    files = sorted(results.glob("*.json"), key=lambda file: (KINDS.index(kind(file)), file.name))
-    results = [_read(file) for file in files]
+    files = {file: result for file in results.glob("*.json") for result in read_results([file])}
+    ordered = [files[file] for file in sorted(files, key=lambda file: (KINDS.index(kind(files[file])), file.name))]
     sections = []
-    for result, following in itertools.zip_longest(results, results[1:], fillvalue={}):
-        sections.append(SECTIONS[result.get("kind", "run")](result) + "\n")
+    for result, following in itertools.zip_longest(ordered, ordered[1:], fillvalue={}):
+        sections.append(SECTIONS[kind(result)](result) + "\n")
         if is_run(result) and result["task"] != following.get("task"):
             sections += [picture + "\n" for picture in pictures(result["task"], "tradeoff", "lengths")]
-    return "\n".join([INTRODUCTION, seeds_section(results), *sections])
+    return "\n".join([INTRODUCTION, seeds_section(ordered), *sections])
 
 
 def seeds_section(results: list[dict]) -> str:
@@ -54,10 +54,6 @@ def seeds_section(results: list[dict]) -> str:
         "against compiled BERT without padding, batches of 32 of the task's dev examples."
     )
     return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
-
-
-def kind(file: Path) -> str:
-    return _read(file).get("kind", "run")
 
 
 def run_section(summary: dict) -> str:
@@ -105,35 +101,37 @@ def inference_section(result: dict) -> str:
     return "\n\n".join([f"## Inference: {result['model']}", conditions, inference_tables(result)])
 
 
+def measured(title: str, program: str, result: dict, *parts: str, given: str = "") -> str:
+    """A heading, by what and where it was measured, and the rest."""
+    conditions = f"`tools/{program}.py`; {given}machine: {result['machine']}; commit {result['commit']}."
+    return "\n\n".join([f"## {title}", conditions, *parts])
+
+
 def loading_section(result: dict) -> str:
     """One measurement of the loader."""
-    conditions = f"`tools/benchmark_loading.py`; machine: {result['machine']}; commit {result['commit']}."
-    return "\n\n".join([f"## Loading: {result['task']}", conditions, loading_table([result])])
+    return measured(f"Loading: {result['task']}", "benchmark_loading", result, loading_table([result]))
 
 
 def faults_section(result: dict) -> str:
     """What faults did to runs, and what bad input was answered."""
-    conditions = f"`tools/inject_faults.py`; machine: {result['machine']}; commit {result['commit']}."
-    return "\n\n".join(["## Faults and bad input", conditions, faults_table(result), bad_inputs_table(result)])
+    return measured("Faults and bad input", "inject_faults", result, faults_table(result), bad_inputs_table(result))
 
 
 def precision_section(result: dict) -> str:
     """One model in two precisions."""
-    conditions = (
-        f"`tools/benchmark_precision.py`; model {result['model']}, batches of {result['batch_size']} dev examples; "
-        f"machine: {result['machine']}; commit {result['commit']}."
-    )
-    return "\n\n".join([f"## Mixed precision: {result['task']}", conditions, precision_table(result)])
+    given = f"model {result['model']}, batches of {result['batch_size']} dev examples; "
+    title = f"Mixed precision: {result['task']}"
+    return measured(title, "benchmark_precision", result, precision_table(result), given=given)
 
 
 def training_section(result: dict) -> str:
     """One measurement of what training costs."""
-    conditions = (
-        f"`tools/benchmark_training.py`; backbone {result['backbone']}, {result['labels']} labels, batches of "
-        f"{result['batch_size']}, MAX_LENGTH {result['max_length']}; machine: {result['machine']}; commit "
-        f"{result['commit']}."
+    given = (
+        f"backbone {result['backbone']}, {result['labels']} labels, batches of {result['batch_size']}, MAX_LENGTH "
+        f"{result['max_length']}; "
     )
-    return "\n\n".join([f"## Training cost: {result['task']}", conditions, training_table(result)])
+    title = f"Training cost: {result['task']}"
+    return measured(title, "benchmark_training", result, training_table(result), given=given)
 
 
 def rationales_section(result: dict) -> str:
@@ -177,10 +175,6 @@ SECTIONS = {
 }
 """Kind of a result file -> what writes its section."""
 KINDS = list(SECTIONS)
-
-
-def _read(file: Path) -> dict:
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def main() -> None:

@@ -1,0 +1,22 @@
+"""The files of numbers in results/: reading them, and which kind each is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def read_results(files: Sequence[Path]) -> list[dict]:
+    """What the files hold, in their order."""
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def kind(result: dict) -> str:
+    """`run` for a summary of all stages, otherwise what the benchmark or comparison calls itself."""
+    return result.get("kind", "run")
+
+
+def is_run(result: dict) -> bool:
+    """Whether a result is a run's summary, not a benchmark."""
+    return kind(result) == "run"
