@@ -95,6 +95,14 @@ def test_run_task_leaves_what_it_should(whole_run):
         assert list(scores.parent.rglob("events.out.tfevents.*")) and not (scores.parent / "backup").exists()
 
 
+def test_summaries_make_the_table_over_seeds(whole_run):
+    _, where = whole_run
+    assert json.loads(where.summary.read_text())["seed"] == 7
+    table = run("python tools/summarize_runs.py --TASK sst2")
+    assert table.returncode == 0 and f"| sst2 | {NAME} | 7 " in " ".join(table.stdout.split())
+    assert run("python tools/summarize_runs.py --TASK mrpc").stdout.count("\n") == 2
+
+
 def test_lr_mode_agrees_on_every_example(whole_run):
     _, where = whole_run
     evaluations = [json.loads(p.read_text()) for p in where.logs.glob("evaluation_tiny*.json")]
