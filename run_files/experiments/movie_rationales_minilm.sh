@@ -2,6 +2,6 @@
 #   SETTINGS=run_files/experiments/movie_rationales_minilm.sh run_files/run_task.sh movie_rationales SEED --BACKBONE DIR
 # Few steps, so stage 3 starts from stage 1's best epoch and the predictors and thresholds have high rates.
 COMMON=(--MAX_LENGTH 512 --MAX_TRAIN_EXAMPLES 400)
-FINE_TUNE=(--EPOCHS 2 --LEARNING_RATE 5e-5 --BATCH_SIZE 8)
-TRAIN_ADAPLER=(--EPOCHS 3 --LEARNING_RATE 3e-5 --CP_LEARNING_RATE 1e-3 --SPEEDUP_LEARNING_RATE 5e-3 --GAMMA 0.05 --PHI 0.003 --BATCH_SIZE 8)
+FINE_TUNE=(--EPOCHS 3 --LEARNING_RATE 1e-4 --BATCH_SIZE 8)
+TRAIN_ADAPLER=(--EPOCHS 2 --LEARNING_RATE 3e-5 --CP_LEARNING_RATE 1e-3 --SPEEDUP_LEARNING_RATE 5e-3 --GAMMA 0.05 --PHI 0.003 --BATCH_SIZE 8)
 INITIAL=fine_tuned
