@@ -55,12 +55,16 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         Raises:
             ValueError: the checkpoint is not a BERT.
         """
-        if kwargs.get("config") is None:
+        try:
             found = PretrainedConfig.get_config_dict(pretrained_model_name_or_path, **kwargs)[0].get("model_type")
-            if found not in (None, "bert"):
-                raise ValueError(
-                    f"{pretrained_model_name_or_path} is a '{found}' checkpoint; AdapLeR here is built on 'bert' only"
-                )
+        except OSError:
+            if kwargs.get("config") is None:
+                raise
+            found = None  # weights without a config of their own
+        if found not in (None, "bert"):
+            raise ValueError(
+                f"{pretrained_model_name_or_path} is a '{found}' checkpoint; AdapLeR here is built on 'bert' only"
+            )
         return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:

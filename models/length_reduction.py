@@ -22,7 +22,7 @@ INFERENCE_LAMBDA = 1e20
 _ALIVE = 1e-6
 _TINY = 1e-15
 _MIN_CLS_WEIGHT = 1e-3
-_STEEPEST = 1e37  # keeps lambda / delta finite in float32 where delta is 0
+_SMALLEST_DELTA = 1e-9  # keeps lambda / delta and its gradient finite in float32 where delta is 0
 
 
 def removable_tokens(attention_mask: tf.Tensor) -> tf.Tensor:
@@ -79,7 +79,7 @@ def soft_removal(shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tf.Te
     Returns:
         float32 [B, n] in [-10000, 0].
     """
-    steepness = tf.minimum(slope / (delta + 1e-30), _STEEPEST)
+    steepness = slope / tf.maximum(delta, _SMALLEST_DELTA)
     below = steepness * (shares - delta) - BETA / slope
     above = (shares - 1.0) * (BETA / slope) / (1.0 - delta + 1e-7)
     return tf.maximum(tf.minimum(tf.minimum(below, above), 0.0), MASKED)

@@ -37,7 +37,6 @@ class AdapLeRPredictor:
         self.batch_size, self.eta_scale = batch_size, eta_scale
         config = self.model.config
         self.max_length = getattr(config, "MAX_LENGTH", config.max_position_embeddings)
-        self.takes_pairs = len(getattr(config, "text_columns", [])) == 2
 
     def __call__(self, texts: Text | Iterable[Text], spans: bool = False) -> list[dict]:
         """The answer to each text, in order.
@@ -51,7 +50,7 @@ class AdapLeRPredictor:
             each word piece that is left, or (0 or 1, start, end) in a pair.
 
         Raises:
-            ValueError: a text is not a string, or not a pair where the model was trained on pairs.
+            ValueError: a text is neither a string nor a pair of strings.
         """
         return list(self.stream([texts] if isinstance(texts, str) else texts, spans))
 
@@ -62,11 +61,8 @@ class AdapLeRPredictor:
             yield from self._answer(part, spans)
 
     def _answer(self, texts: list[Text], spans: bool) -> list[dict]:
-        for text in texts:
-            self._check(text)
-        columns = zip(*texts, strict=True) if isinstance(texts[0], tuple) else [texts]
-        encoded = self.tokenizer(
-            *map(list, columns), truncation=True, max_length=self.max_length, return_offsets_mapping=spans
+        encoded = self.tokenizer.batch_encode_plus(
+            list(map(_checked, texts)), truncation=True, max_length=self.max_length, return_offsets_mapping=spans
         )
         offsets = encoded.pop("offset_mapping", None)
         by_length = np.argsort([len(ids) for ids in encoded["input_ids"]], kind="stable")
@@ -78,16 +74,10 @@ class AdapLeRPredictor:
             for place, answer, kept in zip(chosen, *self._run(inputs), strict=True):
                 answers[place] = answer
                 if spans:
-                    found = _character_spans(encoded.sequence_ids(int(place)), offsets[place], pair=self.takes_pairs)
+                    pair = not isinstance(texts[place], str)
+                    found = _character_spans(encoded.sequence_ids(int(place)), offsets[place], pair)
                     answer["spans"] = [[found[at] for at in layer if at in found] for layer in kept]
         return answers
-
-    def _check(self, text: Text) -> None:
-        pair = isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text)
-        if pair if self.takes_pairs else isinstance(text, str):
-            return
-        wanted = f"a pair of strings ({', '.join(self.model.config.text_columns)})" if self.takes_pairs else "a string"
-        raise ValueError(f"{wanted} is expected for this model, got {text!r:.100}")
 
     def _run(self, inputs: dict[str, np.ndarray]) -> tuple[list[dict], list[list]]:
         """Answers of one batch, and of each example the positions left at each layer."""
@@ -109,6 +99,14 @@ class AdapLeRPredictor:
             for row, best, layers in zip(scores, logits.argmax(axis=1), lengths, strict=True)
         ]
         return answers, kept
+
+
+def _checked(text: Text) -> Text:
+    if isinstance(text, str):
+        return text
+    if isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text):
+        return tuple(text)
+    raise ValueError(f"a string or a pair of strings is expected, got {text!r:.100}")
 
 
 def _character_spans(texts: list[int | None], offsets: list[tuple[int, int]], pair: bool) -> dict[int, tuple]:

@@ -31,7 +31,7 @@ def fine_tune(settings: argparse.Namespace, where: TaskPaths) -> None:
     train, dev = (
         load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
     )
-    optimizer = adam(settings.learning_rate or 2e-5, *step_counts(settings, train), 1e-8, weight_decay=0.01)
+    optimizer = adam(settings.learning_rate, *step_counts(settings, train), 1e-8, weight_decay=0.01)
     model.compile(optimizer, objective=Objective(class_weights=task.class_weights, acc_steps=settings.acc_steps))
     folder = run_folder("fine_tune", settings, where)
     keeper = KeepFineTuned(task, dev, eval_batch_size(settings), folder / SCORES, where, settings.keep_best)

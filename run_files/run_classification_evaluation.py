@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from tools.checkpoints import load_model, load_tokenizer
+from tools.checkpoints import load_model, tokenizer_of
 from tools.data import load_examples
 from tools.evaluation import Predictions, flops_per_example, lr_mode_agreement, predict, published_speedup, report
 from tools.examples import Examples
@@ -24,12 +24,12 @@ from tools.runtime import data_options, eval_batch_size, run_stage, task_of
 
 def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
     task, options = task_of(settings), data_options(settings)
-    tokenizer = load_tokenizer(settings.backbone)
+    tokenizer = tokenizer_of(settings.model_path, settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
     splits = [settings.split] if settings.split else task.evaluation_splits
     batch_size, results = eval_batch_size(settings), {}
     for split in splits:
-        examples = load_examples(task, split, tokenizer, settings.max_length, options, every_window=True)
+        examples = load_examples(task, split, tokenizer, settings.max_length, options)
         predictions = predict(model, examples, batch_size, desc=split)
         results[split] = report(task, model, examples, predictions)
         write_flops(where.flops_per_example(settings.model_path, split), model, examples, predictions, settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from models.adapler_encoder import ETA_MAX, ETA_MIN
 from models.training_step import Objective, adam
 from tools import fine_tuning_log, saliencies
 from tools.callbacks import SCORES, KeepFastest, SlopeSchedule
@@ -57,8 +58,8 @@ def load_training_data(settings, where, tokenizer):
 
 def make_model(settings):
     """The pretrained backbone (or --INITIAL_MODEL_PATH), converted; attention dropout is off, as published."""
-    if not 0 <= settings.eta_init <= 1:
-        raise UserError(f"--ETA_INIT {settings.eta_init} is not between 0 and 1")
+    if not ETA_MIN <= settings.eta_init <= ETA_MAX:
+        raise UserError(f"--ETA_INIT {settings.eta_init} is not between {ETA_MIN} and {ETA_MAX}, where eta is kept")
     task = task_of(settings)
     model = load_backbone(settings.backbone, task, settings.max_length, attention_probs_dropout_prob=0.0)
     if settings.initial_model_path:
@@ -69,11 +70,9 @@ def make_model(settings):
 
 
 def compile_model(model, settings, steps: int, warmup_steps: int) -> None:
-    rate = settings.learning_rate or 3e-5
     schedule = steps, warmup_steps, 1e-12
-
     model.compile(
-        adam(rate, *schedule, weight_decay=0.01),
+        adam(settings.learning_rate, *schedule, weight_decay=0.01),
         objective=Objective(
             settings.gamma,
             settings.phi,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.checkpoints import load_model, load_tokenizer
+from tools.checkpoints import load_model, tokenizer_of
 from tools.data import load_examples
 from tools.evaluation import predict
 from tools.glue_submission import write_predictions, write_server_file, zip_if_complete
@@ -22,7 +22,7 @@ from tools.tasks import CUSTOM
 
 def predict_glue(settings: argparse.Namespace, where: TaskPaths) -> None:
     task, options = task_of(settings), data_options(settings)
-    tokenizer = load_tokenizer(settings.backbone)
+    tokenizer = tokenizer_of(settings.model_path, settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
     for split in [settings.split] if settings.split else [name for name in task.splits if name.startswith("test")]:
         examples = load_examples(task, split, tokenizer, settings.max_length, options)

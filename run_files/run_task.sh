@@ -20,7 +20,7 @@ python=${PYTHON:-python}
 given=("$@")
 COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone CALIBRATE=yes
 source "$settings"
-"$python" tools/settings.py check "${given[@]}"
+"$python" tools/settings.py check "${COMMON[@]}" "${FINE_TUNE[@]}" "${SALIENCIES[@]}" "${TRAIN_ADAPLER[@]}" "${given[@]}"
 
 # stage NAME SCRIPT [flags]: hands the stage its part of all flags, the user's last, so that they win
 stage() {

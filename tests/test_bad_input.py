@@ -3,11 +3,13 @@
 import json
 import runpy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from safetensors.numpy import save_file
 
 from tests import tiny
 from tests.test_pipeline import NAME, write_backbone, write_sst2
@@ -177,6 +179,34 @@ def test_a_classifier_for_other_labels(place):
     assert checkpoints.load_backbone(str(backbone), task, 16).classifier.kernel.shape == (12, 4)
     with pytest.raises(UserError, match=r"classifier.*ag_news needs"):
         checkpoints.load_model(backbone, str(backbone), task, 16, converted=False)
+
+
+def test_weights_that_are_missing(place, tmp_path):
+    shutil.copytree(place["BACKBONE"], tmp_path / "bert")
+    (weights,) = (file for file in (tmp_path / "bert").iterdir() if file.suffix in (".h5", ".safetensors"))
+    weights.unlink()
+    save_file({"other.weight": np.zeros(3, np.float32)}, tmp_path / "bert" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="lacks"):
+        checkpoints.load_backbone(str(tmp_path / "bert"), TABLE["sst2"], 16)
+    with pytest.raises(UserError, match="lacks"):
+        checkpoints.load_saved(tmp_path / "bert")
+
+
+def test_an_adapler_is_no_backbone(tmp_path):
+    tiny.make_model().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="is a trained AdapLeR"):
+        checkpoints.load_backbone(str(tmp_path), TABLE["sst2"], 16)
+
+
+def test_saliencies_of_hidden_labels(stage, fine_tuned):
+    complains(stage(SALIENCIES, "--SPLIT", "test"), "test", "hidden")
+
+
+def test_a_models_name_is_a_name_wherever_one_stands(monkeypatch, tmp_path):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    where = TaskPaths(NAME, 1, "sst2")
+    assert where.evaluation(Path(".")) == where.evaluation(Path("model.h5"))
 
 
 def test_nan_loss_keeps_the_last_good_checkpoint(stage, fine_tuned):

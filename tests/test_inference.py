@@ -43,8 +43,18 @@ def test_predictor_streams(saved_model):
     assert len(read) == 2 * predictor.BATCHES_AHEAD
 
 
-@pytest.mark.parametrize("wrong", [[("a", "pair")], [3], [None], [["a"]]])
-def test_predictor_refuses_what_it_was_not_trained_on(saved_model, wrong):
+def test_predictor_takes_texts_and_pairs_together(saved_model):
+    predictor = AdapLeRPredictor(saved_model)
+    single, pair = predictor(["good film", ("good film", "a very bad plot")], spans=True)
+    for given, answer in (("good film", single), (("good film", "a very bad plot"), pair)):
+        alone = predictor([given])[0]
+        assert answer["lengths"] == alone["lengths"] and answer["score"] == pytest.approx(alone["score"], abs=1e-5)
+    assert all(len(span) == 2 for layer in single["spans"] for span in layer)
+    assert all(len(span) == 3 for layer in pair["spans"] for span in layer)
+
+
+@pytest.mark.parametrize("wrong", [[("a", "pair", "and more")], [3], [None], [["a"]]])
+def test_predictor_refuses_what_is_no_text(saved_model, wrong):
     with pytest.raises(ValueError, match="expected"):
         AdapLeRPredictor(saved_model)(wrong)
 

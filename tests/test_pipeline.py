@@ -185,9 +185,16 @@ def test_a_second_run_in_one_directory_is_refused(flags):
     assert "Traceback" not in result.stderr
 
 
-def test_a_flag_that_no_stage_knows_is_an_error(flags):
-    result = run(f"run_files/run_task.sh sst2 7 {flags} --GAMA 0.5")
-    assert result.returncode != 0 and "--GAMA" in result.stderr
+@pytest.mark.parametrize("wrong", ["--GAMA 0.5", "--EPOCH 3", "--SUBMISSION", "--SPLIT test", "--MODEL_PATH a.h5"])
+def test_a_flag_that_no_stage_takes_is_an_error(flags, wrong):
+    result = run(f"run_files/run_task.sh sst2 7 {flags} {wrong}")
+    assert result.returncode != 0 and wrong.split()[0] in result.stderr.splitlines()[-1]
+
+
+def test_a_wrong_flag_in_a_settings_file_is_an_error(flags, tmp_path):
+    (tmp_path / "settings.sh").write_text("FINE_TUNE=(--EPOCS 3)\n")
+    result = run(f"run_files/run_task.sh sst2 7 {flags}", SETTINGS=str(tmp_path / "settings.sh"))
+    assert result.returncode != 0 and "--EPOCS" in result.stderr.splitlines()[-1]
 
 
 def test_build_task_dirs(tmp_path):

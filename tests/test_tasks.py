@@ -131,13 +131,13 @@ def movies(tmp_path_factory):
             {"annotation_id": "b.txt", "classification": "NEG", "evidences": []},
         ]
         for split in ("train", "val", "test"):
-            add(f"{split}.jsonl", "\n".join(map(json.dumps, rows)))
+            add(f"{split}.jsonl", "\n".join(map(json.dumps, rows[:1] if split == "test" else rows)))
     return DataOptions(root)
 
 
 def test_movie_windows(movies, tokenizer):
     task = TABLE["movie_rationales"]
-    every = load_examples(task, "train", tokenizer, 7, movies, every_window=True)
+    every = load_examples(task, "validation", tokenizer, 7, movies)
     told = load_examples(task, "train", tokenizer, 7, movies)
     # budget 5: [the film was] [very good the plot was] [bad seen it]; the rationale, words 3 to 5, stays whole
     assert every.lengths[:3].tolist() == [5, 7, 5]
@@ -258,6 +258,15 @@ def test_hold_out_moves_the_published_validation_split_to_test(tmp_path):
     assert not set(rows["train"]) & set(rows["validation"])
     with pytest.raises(UserError, match="imdb"):
         hold_out(TABLE["imdb"], 10)
+    assert list(hold_out(TABLE["mnli"], 10).splits) == ["train", "test", "test_mismatched"]
+
+
+def test_hold_out_reads_the_published_validation_file(movies):
+    train, dev, test = (
+        len(load_rows(hold_out(TABLE["movie_rationales"], 1), split, movies))
+        for split in ("train", "validation", "test")
+    )
+    assert (train, dev, test) == (1, 1, 2)
 
 
 def test_fnc_can_be_split_by_body(tmp_path):
@@ -295,10 +304,28 @@ def test_custom_files_without_test_and_with_negative_labels(tmp_path, tokenizer)
     assert load_rows(task, "test", DataOptions(tmp_path))["label"][:] == [-1]
 
 
+def test_words_that_look_like_missing_values_and_quotes_are_text(tmp_path, tokenizer):
+    rows = [("None", "yes"), ('"an open quote', "no"), ("NA", "yes")]
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.tsv").write_text("text\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in rows))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert load_rows(task, "validation", DataOptions(tmp_path))["text"][:] == [text for text, _ in rows]
+
+
+def test_custom_labels_from_one(tmp_path):
+    for split, labels in (("train", (1, 2, 3)), ("validation", (3, 1)), ("test", (0, 1))):
+        (tmp_path / f"{split}.csv").write_text("text,label\n" + "".join(f"a text,{label}\n" for label in labels))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert task.label_names == ("1", "2", "3")
+    assert load_rows(task, "validation", DataOptions(tmp_path))["label"][:] == [2, 0]
+    with pytest.raises(UserError, match="row 0: label 0"):
+        load_rows(task, "test", DataOptions(tmp_path))
+
+
 def test_more_rows_held_out_than_there_are(tmp_path):
     (tmp_path / "sst2").mkdir()
     (tmp_path / "sst2" / "train.jsonl").write_text('{"sentence": "a film", "label": 0}\n' * 5)
-    with pytest.raises(UserError, match="--HOLD_OUT 9"):
+    with pytest.raises(UserError, match="9 cannot be held out"):
         load_rows(hold_out(TABLE["sst2"], 9), "train", DataOptions(tmp_path))
 
 
@@ -314,3 +341,7 @@ def test_extended_positions_are_tiled(tmp_path):
     assert long(tiny.inputs((30,), width=30) | {"input_ids": np.ones((1, 30), np.int32)}).logits.shape == (1, 2)
     with pytest.raises(UserError, match="already"):
         extend(str(tmp_path / "short"), 16, tmp_path / "no")
+    short.to_AdapLeR()
+    short.save_pretrained(tmp_path / "short")
+    with pytest.raises(UserError, match="trained AdapLeR"):
+        extend(str(tmp_path / "short"), 40, tmp_path / "no")

@@ -82,6 +82,16 @@ def test_thresholds_stay_in_their_ranges():
     assert eta.min() >= 0.01 and eta.max() <= 1 and theta.min() > 0
 
 
+def test_neutral_eta_has_finite_gradients():
+    model = tiny.make_model()
+    model.bert.encoder.eta.assign([0.0, 0.0, 0.0])
+    objective = Objective(0.1, 0.1, clip_norm=1.0)
+    model.compile(adam(1e-2, 40, 2, 1e-12), objective=objective, speedup_optimizer=adam(1e-2, 40, 2, 1e-12))
+    losses = model.train_step(tiny.batch())
+    assert np.isfinite([float(value) for value in losses.values()]).all()
+    assert np.isfinite(model.bert.encoder.eta.numpy()).all() and np.isfinite(model.bert.encoder.theta.numpy()).all()
+
+
 def test_schedule_starts_at_zero_and_ends_at_zero():
     rate = adam(2.0, steps=10, warmup_steps=4, epsilon=1e-8).learning_rate
     values = [float(rate(step)) for step in range(11)]

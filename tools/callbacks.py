@@ -8,6 +8,7 @@ import numpy as np
 import tf_keras as keras
 from tqdm import tqdm
 
+from models.length_reduction import INFERENCE_LAMBDA
 from tools.checkpoints import save_directory, save_weights
 from tools.errors import UserError
 from tools.evaluation import predict, report
@@ -60,7 +61,7 @@ class StopAtNaN(keras.callbacks.Callback):
 def slope(epoch: int, epochs: int) -> float:
     """lambda in epoch 0, 1, ... of a run (published schedule): 10 * 10^e, or steeper and gentler for 3 and 10."""
     start, growth = {3: (50.0, 50.0), 10: (10.0, 3.0)}.get(epochs, (10.0, 10.0))
-    return start * growth**epoch
+    return min(start * growth**epoch, INFERENCE_LAMBDA)
 
 
 class SlopeSchedule(keras.callbacks.Callback):

@@ -49,17 +49,24 @@ def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def tokenizer_of(model_path: Path, backbone: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a trained model: its directory's own, or for .h5 weights the backbone's."""
+    return load_tokenizer(str(model_path) if model_path.is_dir() else backbone)
+
+
 def load_backbone(
-    backbone: str, task: Task, max_length: int, fresh_classifier: bool = True, **config
+    backbone: str, task: Task, max_length: int, trained: bool = False, **config
 ) -> TFAdapLeRForSequenceClassification:
     """A BERT for the task.
 
     Args:
-        fresh_classifier: a classifier for another number of labels, or none at all, gives way to a new one.
+        trained: `backbone` is a finished model of the task; else its classifier, if it has another number of labels
+            or none at all, gives way to a new one.
         config: changes to the backbone's config.
 
     Raises:
-        UserError: it cannot be loaded, is no BERT, has fewer positions than `max_length`, or another classifier.
+        UserError: it cannot be loaded, is no BERT, lacks weights, has fewer positions than `max_length`, has a
+            classifier for another task though `trained`, or is an AdapLeR though not.
     """
     names = dict(enumerate(task.label_names or ["LABEL_0"]))
     labels = {"num_labels": task.outputs, "id2label": names, "label2id": {name: i for i, name in names.items()}}
@@ -69,9 +76,12 @@ def load_backbone(
         )
     except (OSError, ValueError) as error:
         raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
+    if model.is_adapler and not trained:
+        raise UserError(f"--BACKBONE {backbone} is a trained AdapLeR; give the BERT that training shall start from")
     for name, theirs, ours in found["mismatched_keys"]:
-        if not (fresh_classifier and "classifier" in name):
+        if trained or "classifier" not in name:
             raise UserError(f"'{backbone}' has '{name}' of shape {theirs} where {task.name} needs {ours}")
+    require_weights(backbone, found["missing_keys"], optional=() if trained else ("classifier", "pooler"))
     positions = model.config.max_position_embeddings
     if max_length > positions:
         raise UserError(
@@ -94,7 +104,7 @@ def load_model(model_path: Path, backbone: str, task: Task, max_length: int, con
     if not model_path.exists():
         raise UserError(f"--MODEL_PATH {model_path} does not exist")
     if model_path.is_dir():
-        model = load_backbone(str(model_path), task, max_length, fresh_classifier=False)
+        model = load_backbone(str(model_path), task, max_length, trained=True)
         if converted and not model.is_adapler:
             raise UserError(f"{model_path} holds a plain BERT, not an AdapLeR: leave out --LR_MODEL")
         return model
@@ -117,14 +127,30 @@ def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenc
     """
     directory = model_directory(model_path)
     try:
-        model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
+        model, found = TFAdapLeRForSequenceClassification.from_pretrained(directory, output_loading_info=True)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # whatever a damaged config leads to
         raise UserError(f"cannot load the model in {directory}: {_first_line(error)}") from error
+    require_weights(str(directory), found["missing_keys"])
     if converted and not model.is_adapler:
         raise UserError(
             f"{directory} holds a plain BERT; stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
         )
     return model
+
+
+def require_weights(source: str, missing: list[str], optional: tuple[str, ...] = ()) -> None:
+    """Refuses a checkpoint whose files lack weights, which would stay random.
+
+    Args:
+        missing: the weights' names.
+        optional: parts of names that may be missing.
+
+    Raises:
+        UserError: one of the others is.
+    """
+    needed = sorted(name for name in missing if not any(part in name for part in optional))
+    if needed:
+        raise UserError(f"'{source}' lacks {len(needed)} weights of this model, the first is '{needed[0]}'")
 
 
 def model_directory(model_path: Path) -> Path:
@@ -198,4 +224,6 @@ def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, path:
 
 
 def _first_line(error: Exception) -> str:
+    if "from_pt" in str(error):
+        return "its weights are a PyTorch pickle; save them as safetensors, with PyTorch: model.save_pretrained(DIR)"
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class DataOptions:
 def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_column: str) -> Task:
     """The task of a user's own files; its label names are the sorted labels of the training file.
 
-    Integer labels 0..k-1 keep their numbers.
+    Integer labels from 0 keep their numbers.
 
     Raises:
         UserError: there is no DATA_DIR, no file for training or validation, no such column, or only one label.
@@ -59,7 +60,7 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
     if len(labels) < 2 or not all(isinstance(label, int | str) for label in labels):
         raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {labels[:5]}")
     numbers = all(isinstance(label, int) for label in labels)
-    names = tuple(map(str, range(max(labels) + 1) if numbers and labels[0] >= 0 else labels))
+    names = tuple(map(str, range(max(labels) + 1) if numbers and labels[0] == 0 else labels))
     find_split_file(data_dir, "validation", "validation")
     tested = any(_reader(file) for file in data_dir.glob("test.*"))
     splits = ["train", "validation", *(["test"] if tested else [])]
@@ -98,8 +99,8 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
         UserError: the task knows no groups to split by.
     """
     count = task.held_out_rows(len(rows))
-    if count >= len(rows):
-        raise UserError(f"--HOLD_OUT {count}: {task.name} has {len(rows)} training rows")
+    if not 0 < count < len(rows):
+        raise UserError(f"{task.name} has {len(rows)} training rows: {count} cannot be held out for validation")
     if not by_group:
         cut = rows.train_test_split(count, seed=SPLIT_SEED)
         return cut["train"], cut["test"]
@@ -124,7 +125,7 @@ def _read(task: Task, split: str, data_dir: Path | None) -> datasets.Dataset:
         return _read_hub(task, split)
     folder = _folder(task, data_dir)
     if task.read:
-        return getattr(readers, task.read)(folder, split)
+        return getattr(readers, task.read)(folder, task.splits[split])
     return read_file(find_split_file(folder, split, task.splits[split]))
 
 
@@ -153,9 +154,11 @@ def read_file(file: Path) -> datasets.Dataset:
     """
     if _reader(file) is None:
         raise UserError(f"cannot read {file}: its ending is none of {', '.join(READERS)} (or these with .gz)")
-    delimiter = {"delimiter": "\t"} if ".tsv" in file.suffixes else {}
+    options = {"keep_default_na": False} if _reader(file) == "csv" else {}  # "None" and "NA" are words
+    if ".tsv" in file.suffixes:
+        options |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as GLUE's
     try:
-        return datasets.load_dataset(_reader(file), data_files=str(file), split="train", **delimiter)
+        return datasets.load_dataset(_reader(file), data_files=str(file), split="train", **options)
     except Exception as error:
         cause = error.__cause__ or error
         raise UserError(f"cannot read {file}: {type(cause).__name__}: {cause}") from error
@@ -236,7 +239,7 @@ def _rationales(task: Task, rows: datasets.Dataset, where: str) -> list[list[int
 def _label_ids(task: Task, where: str, labels: list, hidden_allowed: bool) -> np.ndarray:
     """Label ids from ids or names, or a regression's values; -1 is an unknown label, as in GLUE's test sets."""
     names = {name: number for number, name in enumerate(task.label_names)}
-    ids = [names.get(str(label), label) for label in labels]
+    ids = [names.get(str(label), label if task.name != CUSTOM or label == -1 else None) for label in labels]
     if not task.label_names:
         bad = [i for i, value in enumerate(ids) if not isinstance(value, int | float) or value != value]
         expected = "a number"
@@ -255,21 +258,21 @@ def load_examples(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     options: DataOptions,
-    every_window: bool = False,
     with_rationale: bool = False,
 ) -> Examples:
     """Rows of a split as tokens, truncated to `max_length` (the longer text of a pair loses first).
 
     Args:
-        every_window: keep the windows without evidence too, which as published are left out.
         with_rationale: with the human rationale of each token; examples without any marked word are left out.
+
+    Of a document's windows those without evidence are left out of training, as published.
 
     Raises:
         UserError: nobody marked rationales in this split.
     """
     rows = load_rows(task, split, options, with_rationale)
     examples = encode(rows, task, tokenizer, max_length)
-    if with_rationale or (task.windowed and not every_window):
+    if with_rationale or (task.windowed and split == "train"):
         return examples.take(np.flatnonzero(has_evidence(examples)))
     return examples
 

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
-from transformers import TFBertModel
+from transformers import AutoConfig, TFBertModel
 
 from tools.checkpoints import load_tokenizer, save_directory
 from tools.errors import UserError
@@ -24,9 +24,13 @@ def extend(backbone: str, positions: int, output: Path) -> None:
     """Writes the longer backbone.
 
     Raises:
-        UserError: it cannot be loaded, or has that many positions already.
+        UserError: it cannot be loaded, is no plain BERT, or has that many positions already.
     """
     tokenizer = load_tokenizer(backbone)
+    found = AutoConfig.from_pretrained(backbone)
+    if found.model_type != "bert" or getattr(found, "adapler", False):
+        kind = "a trained AdapLeR" if found.model_type == "bert" else f"a '{found.model_type}' checkpoint"
+        raise UserError(f"--BACKBONE {backbone} is {kind}; only a plain 'bert' can be given more positions")
     model = TFBertModel.from_pretrained(backbone)
     table = model.bert.embeddings.position_embeddings.numpy()
     if positions <= len(table):

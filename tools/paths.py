@@ -138,7 +138,7 @@ class TaskPaths:
 
 def _model_name(model_path: Path) -> str:
     """A model's name in other files' names, the same for its .h5 weights and its directory."""
-    return model_path.name.removesuffix(".h5")
+    return Path(os.path.abspath(model_path)).name.removesuffix(".h5")
 
 
 def generated_data() -> Path:

@@ -14,17 +14,14 @@ import datasets
 
 from tools.errors import UserError
 
-FNC_FILES = {"train": "train", "test": "competition_test"}
-MOVIE_FILES = {"train": "train", "validation": "val", "test": "test"}
-
 
 def read_fnc(folder: Path, split: str) -> datasets.Dataset:
     """The Fake News Challenge's <split>_stances.csv joined with <split>_bodies.csv.
 
     Returns:
-        rows of Headline, articleBody and Stance; test is the competition's.
+        rows of Headline, articleBody and Stance.
     """
-    files = [_existing(folder / f"{FNC_FILES[split]}_{part}.csv") for part in ("bodies", "stances")]
+    files = [_existing(folder / f"{split}_{part}.csv") for part in ("bodies", "stances")]
     return _cached(fnc_rows, files)
 
 
@@ -51,7 +48,7 @@ def movie_rows(files: tuple[str, ...], stamp: tuple, split: str) -> Iterator[dic
     with tarfile.open(files[0]) as archive:
         members = {member.name: member for member in archive if member.isfile()}
         texts = {name: archive.extractfile(member).read().decode() for name, member in members.items()}
-    for line in texts[f"movies/{MOVIE_FILES[split]}.jsonl"].splitlines():
+    for line in texts[f"movies/{split}.jsonl"].splitlines():
         row = json.loads(line)
         evidence = [span for group in row["evidences"] for span in group]
         yield {

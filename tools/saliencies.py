@@ -25,7 +25,7 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
 
     Args:
         model: a sequence classifier of transformers.
-        inputs: int32 [batch, length] each.
+        inputs: int32 [batch, length] each; without attention_mask all tokens count.
         labels: gold labels, int [batch]; a regression's only output is its gold logit whatever the label.
 
     Returns:
@@ -38,7 +38,7 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
     embedded = outputs.hidden_states[0]
     gradient = tape.gradient(gold, embedded)
     saliency = tf.norm(tf.cast(gradient * embedded, tf.float32), axis=-1)
-    return saliency * tf.cast(inputs["attention_mask"], tf.float32)
+    return saliency * tf.cast(inputs.get("attention_mask", 1), tf.float32)
 
 
 def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int) -> np.ndarray:
@@ -82,11 +82,14 @@ class Stored:
 
 
 def store(files: Stored, matrix: np.ndarray, examples: Examples) -> None:
-    """Writes a saliency matrix and, beside it, which example each row belongs to and a checksum of the weights."""
+    """Writes a saliency matrix and, beside it, which example each row belongs to and a checksum of the weights.
+
+    The matrix comes first: cut off in between, it stands beside another checksum, by which it is refused.
+    """
+    write_array(files.matrix, matrix)
     with replacing(files.rows) as temporary:
         facts = {"row_ids": examples.row_ids, "checksums": examples.token_checksums()}
         np.savez(temporary, **facts, weights=file_checksum(files.weights))
-    write_array(files.matrix, matrix)
 
 
 def is_stored(files: Stored, examples: Examples) -> bool:

@@ -2,6 +2,7 @@
 
 Run as a program, it prints the part of the given flags that a stage knows, which run_files/run_task.sh uses:
     python tools/settings.py STAGE --FLAG value ...
+With `check` for a stage it prints nothing, but ends with an error if no stage of run_task.sh takes one of the flags.
 """
 
 from __future__ import annotations
@@ -75,10 +76,7 @@ FLAGS: dict[str, dict] = {
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
     "ACC_STEPS": {"type": positive, "default": 1, "help": "cut each batch into this many to save memory"},
     "EPOCHS": {"type": positive, "default": 5, "help": "passes over the training examples"},
-    "LEARNING_RATE": {
-        "type": rate,
-        "help": "highest learning rate (default: 2e-5 for BERT, 3e-5 for AdapLeR)",
-    },
+    "LEARNING_RATE": {"type": rate, "help": "highest learning rate"},
     "SPEEDUP_LEARNING_RATE": {
         "type": rate,
         "default": 5e-4,
@@ -128,7 +126,7 @@ FLAGS: dict[str, dict] = {
     "KEEP_BEST": {"type": positive, "help": "delete the weights of all but this many best epochs"},
     "SPLIT": {
         "type": split,
-        "choices": ["train", "validation", "test"],
+        "choices": ["train", "validation", "test", "validation_mismatched", "test_mismatched"],
         "help": "which split (default: see the stage)",
     },
     "MODEL_PATH": {"type": Path, "required": True, "help": ".h5 weights or a save_pretrained directory"},
@@ -241,9 +239,17 @@ STAGES: dict[str, list[str]] = {
         "SCALES",
     ],
     "summarize": [*_COMMON, "MODEL_PATH", "SAVE"],
-    "check": [],
 }
-"""Stage -> the flags it takes; "check" takes none, so it only finds out whether all flags exist."""
+"""Stage -> the flags it takes."""
+
+STAGE_DEFAULTS = {
+    ("fine_tune", "LEARNING_RATE"): {"default": 2e-5},
+    ("train_adapler", "LEARNING_RATE"): {"default": 3e-5},
+}
+"""(stage, flag) -> what differs from FLAGS there."""
+
+PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "calibrate", "evaluate", "summarize"]
+"""The stages that run_files/run_task.sh runs; it gives MODEL_PATH itself, and all splits."""
 
 PROGRAMS: dict[str, list[str]] = {
     "benchmark_loading": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "SAVE"],
@@ -267,13 +273,13 @@ def make_parser(stage: str, description: str) -> argparse.ArgumentParser:
     )
     for flag in (STAGES | PROGRAMS)[stage]:
         name = flag.removesuffix("?")
-        options = _with_metavar(name) | ({"required": False} if flag.endswith("?") else {})
+        options = _with_metavar(name, stage) | ({"required": False} if flag.endswith("?") else {})
         parser.add_argument(f"--{name}", dest=name.lower(), **options)
     return parser
 
 
-def _with_metavar(name: str) -> dict:
-    options = dict(FLAGS[name])
+def _with_metavar(name: str, stage: str = "") -> dict:
+    options = FLAGS[name] | STAGE_DEFAULTS.get((stage, name), {})
     if options.get("default") is not None:
         options["help"] += " (default: %(default)s)"
     if "action" not in options and "metavar" not in options:
@@ -285,13 +291,9 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     """The part of `arguments` that the stage takes.
 
     Raises:
-        SystemExit: an argument is no flag of any stage.
+        SystemExit: an argument is no flag of any stage of run_task.sh.
     """
-    everything = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
-    for name in {flag for flags in STAGES.values() for flag in flags}:
-        options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "nargs", "metavar")}
-        everything.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)
-    everything.parse_args(arguments)
+    check({flag for name in PIPELINE for flag in STAGES[name]}, arguments)
     known, taken = [], False
     for argument in arguments:
         if argument.startswith("--"):
@@ -301,6 +303,17 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     return known
 
 
+def check(names: set[str], arguments: Sequence[str]) -> None:
+    """Raises SystemExit, with a usage message, for an argument that is none of the flags or no value of its flag."""
+    parser = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
+    for name in sorted(names):
+        options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "nargs", "metavar")}
+        parser.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)
+    parser.parse_args(arguments)
+
+
 if __name__ == "__main__":
-    if flags := known_flags(sys.argv[1], sys.argv[2:]):
+    if sys.argv[1] == "check":
+        check({flag for name in PIPELINE for flag in STAGES[name]} - {"MODEL_PATH", "SPLIT"}, sys.argv[2:])
+    elif flags := known_flags(sys.argv[1], sys.argv[2:]):
         print(*flags, sep="\0", end="\0")

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools import fine_tuning_log
-from tools.checkpoints import load_model, load_tokenizer
+from tools.checkpoints import load_model, tokenizer_of
 from tools.data import DataOptions, load_rows
 from tools.errors import UserError
 from tools.files import write_json
@@ -46,7 +46,7 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
     for file in (where.summary, *([settings.save] if settings.save else [])):
         write_json(file, portable(summary))
     print(run_table(summary))
-    tokenizer = load_tokenizer(settings.backbone)
+    tokenizer = tokenizer_of(settings.model_path, settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, converted=True)
     row = load_rows(task, "validation", DataOptions(settings.data_dir, max_eval_examples=1))[0]
     print("\nOne validation example; layer by layer, the words that are left:")

@@ -18,7 +18,7 @@ class Task:
         label_names: names by label id; none for a regression.
         metrics: names known to `tools.metrics`; the first is the primary one, which chooses checkpoints.
         hub: `datasets.load_dataset` arguments (path, and what else it takes), or None.
-        splits: our split -> the hub's; a split missing here does not exist.
+        splits: our split -> its published name; a split missing here does not exist.
         held_out: validation rows cut from train where none is published; never more than a twentieth of fewer rows
             than `published_train`.
         convert: raw hub row -> row with text and label columns, where the hub's schema differs.
@@ -67,7 +67,7 @@ class Task:
 
 
 def hold_out(task: Task, rows: int) -> Task:
-    """The task with `rows` training rows for validation and its published validation split for test.
+    """The task with `rows` training rows for validation and its published validation splits for test.
 
     For tasks whose test labels are hidden: settings are chosen on rows that no score is reported for.
 
@@ -76,8 +76,9 @@ def hold_out(task: Task, rows: int) -> Task:
     """
     if "validation" not in task.splits:
         raise UserError(f"--HOLD_OUT is for tasks with a validation split; {task.name} holds out training rows anyway")
-    splits = {"train": task.splits["train"], "test": task.splits["validation"]}
-    return replace(task, splits=splits, held_out=rows, published_train=0)
+    published = {split: name for split, name in task.splits.items() if split.startswith("validation")}
+    tests = {split.replace("validation", "test"): name for split, name in published.items()}
+    return replace(task, splits={"train": task.splits["train"], **tests}, held_out=rows, published_train=0)
 
 
 ALL_SPLITS = {"train": "train", "validation": "validation", "test": "test"}
@@ -224,7 +225,7 @@ ROWS = (
         ("Headline", "articleBody"),
         ("unrelated", "discuss", "agree", "disagree"),
         ("fnc_relative", "fnc_score", "accuracy", "related_accuracy"),
-        splits=TRAIN_AND_TEST,
+        splits={"train": "train", "test": "competition_test"},
         held_out=4096,
         published_train=49_972,
         class_weights=(1.0, 3.0, 3.0, 3.0),
@@ -238,7 +239,7 @@ ROWS = (
         ("text",),
         ("NEG", "POS"),
         ("accuracy",),
-        splits=ALL_SPLITS,
+        splits={"train": "train", "validation": "val", "test": "test"},
         label_column="classification",
         read="read_movies",
         windowed=True,

@@ -65,8 +65,8 @@ def run_section(summary: dict) -> str:
     other_task = f" from {fine_tune['initial_model_path']}" if fine_tune["initial_model_path"] else ""
     conditions = (
         f"Backbone {summary['backbone']}, {rows} training examples{held_out}, MAX_LENGTH "
-        f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}{other_task}. "
-        f"AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}, "
+        f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}"
+        f"{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}, "
         f"speed-up rate {adapler['speedup_learning_rate']}, "
         f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, from {start}, "
         f"gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
