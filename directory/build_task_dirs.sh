@@ -2,7 +2,7 @@
 # Makes the directories of a task: build_task_dirs.sh NAME TASK SEED, for instance `build_task_dirs.sh bert sst2 22`.
 # The stages make them on the fly as well.
 set -euo pipefail
-if [ $# -ne 3 ]; then
+if [ $# -ne 3 ] || ! [[ $3 =~ ^[0-9]+$ ]]; then
   echo "usage: $0 NAME TASK SEED" >&2
   exit 2
 fi

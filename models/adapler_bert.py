@@ -79,6 +79,11 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         """Whether the model has been converted."""
         return getattr(self.config, "adapler", False)
 
+    @property
+    def longest_input(self) -> int:
+        """Tokens that the model takes: the MAX_LENGTH it was trained with, or else its positions."""
+        return getattr(self.config, "MAX_LENGTH", self.config.max_position_embeddings)
+
     def to_AdapLeR(self) -> None:
         """Adds the length reduction, with fresh predictors, eta 0.25 and theta 1. Does nothing the second time."""
         if self.is_adapler:

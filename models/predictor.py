@@ -35,13 +35,12 @@ class AdapLeRPredictor:
         self.tokenizer = AutoTokenizer.from_pretrained(model_dir)
         self.model = TFAdapLeRForSequenceClassification.from_pretrained(model_dir)
         self.batch_size, self.eta_scale = batch_size, eta_scale
-        config = self.model.config
-        self.max_length = getattr(config, "MAX_LENGTH", config.max_position_embeddings)
 
-    def __call__(self, texts: Text | Iterable[Text], spans: bool = False) -> list[dict]:
+    def __call__(self, texts: str | Iterable[Text], spans: bool = False) -> list[dict]:
         """The answer to each text, in order.
 
         Args:
+            texts: strings, pairs of strings, or one string.
             spans: also tell which characters each layer still ran on.
 
         Returns:
@@ -62,7 +61,10 @@ class AdapLeRPredictor:
 
     def _answer(self, texts: list[Text], spans: bool) -> list[dict]:
         encoded = self.tokenizer.batch_encode_plus(
-            list(map(_checked, texts)), truncation=True, max_length=self.max_length, return_offsets_mapping=spans
+            list(map(_checked, texts)),
+            truncation=True,
+            max_length=self.model.longest_input,
+            return_offsets_mapping=spans,
         )
         offsets = encoded.pop("offset_mapping", None)
         by_length = np.argsort([len(ids) for ids in encoded["input_ids"]], kind="stable")

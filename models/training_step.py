@@ -52,7 +52,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Variables that follow one loss, clipped together; `optimizers` maps each part to its optimiser."""
+    """Variables that follow one loss, clipped together; `parts` pairs each optimiser with its variables."""
 
     loss: str
     parts: list[tuple[keras.optimizers.legacy.Optimizer, list[tf.Variable]]]

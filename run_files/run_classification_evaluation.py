@@ -36,7 +36,7 @@ def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
         if settings.check_lr_mode and model.is_adapler and split == "validation":
             results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions, batch_size)
         if settings.as_published_flops and model.is_adapler:
-            results[split]["published_speedup"] = published_speedup(model, predictions)
+            results[split]["published_speedup"] = published_speedup(predictions)
         for name, value in results[split].items():
             print(f"{split} {name}: {value}")
     write_json(where.evaluation(settings.model_path), {"model": str(settings.model_path), **results})

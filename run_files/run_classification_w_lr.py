@@ -12,6 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import tensorflow as tf
+
 from models.adapler_encoder import ETA_MAX, ETA_MIN
 from models.training_step import Objective, adam
 from tools import fine_tuning_log, saliencies
@@ -65,7 +67,7 @@ def make_model(settings):
     if settings.initial_model_path:
         load_weights(model, settings.initial_model_path)
     model.to_AdapLeR()
-    model.bert.encoder.eta.assign(settings.eta_init + 0 * model.bert.encoder.eta)
+    model.bert.encoder.eta.assign(tf.fill(model.bert.encoder.eta.shape, settings.eta_init))
     return model
 
 

@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.checkpoints import load_model, tokenizer_of
 from tools.data import load_examples
+from tools.errors import UserError
 from tools.evaluation import predict
-from tools.glue_submission import write_predictions, write_server_file, zip_if_complete
+from tools.glue_submission import server_file, write_predictions, write_server_file, zip_if_complete
 from tools.metrics import answers
 from tools.paths import TaskPaths
 from tools.runtime import data_options, eval_batch_size, run_stage, task_of
@@ -22,9 +23,14 @@ from tools.tasks import CUSTOM
 
 def predict_glue(settings: argparse.Namespace, where: TaskPaths) -> None:
     task, options = task_of(settings), data_options(settings)
+    splits = [settings.split] if settings.split else [name for name in task.splits if name.startswith("test")]
+    if not splits:
+        raise UserError(f"{task.name} has no test split; --SPLIT can be {', '.join(task.splits)}")
+    for split in splits if settings.submission else ():
+        server_file(where.glue_submission, task, split)
     tokenizer = tokenizer_of(settings.model_path, settings.backbone)
     model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
-    for split in [settings.split] if settings.split else [name for name in task.splits if name.startswith("test")]:
+    for split in splits:
         examples = load_examples(task, split, tokenizer, settings.max_length, options)
         predictions = answers(predict(model, examples, eval_batch_size(settings), desc=split).logits)
         if settings.submission:

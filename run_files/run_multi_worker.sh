@@ -8,8 +8,8 @@
 # last finished epoch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ $# -lt 2 ]; then
-  sed -n '2,8s/^# //p' "$0" >&2
+if [ $# -lt 2 ] || ! [[ $1 =~ ^[1-9][0-9]*$|: ]]; then
+  sed -n '2,8s/^# //p' run_files/run_multi_worker.sh >&2
   exit 2
 fi
 python=${PYTHON:-python} workers=$1

@@ -5,17 +5,17 @@
 # seeds of the task that lie there are in the table.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ $# -lt 2 ]; then
-  sed -n '2,5s/^# //p' "$0" >&2
-  exit 2
-fi
-task=$1
-shift
+task=${1:-}
+shift || true
 seeds=()
 while [ $# -gt 0 ] && [[ $1 != --* ]]; do
   seeds+=("$1")
   shift
 done
+if [ ${#seeds[@]} -eq 0 ]; then
+  sed -n '2,5s/^# //p' run_files/run_seeds.sh >&2
+  exit 2
+fi
 for seed in "${seeds[@]}"; do
   run_files/run_task.sh "$task" "$seed" "$@"
 done

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
-  sed -n '2,5s/^# //p' "$0" >&2
+  sed -n '2,5s/^# //p' run_files/run_task.sh >&2
   exit 2
 fi
 task=$1 seed=$2

@@ -7,13 +7,13 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   echo "error: Python 3.11 or later is needed, $python is older; name another with PYTHON=..." >&2
   exit 2
 fi
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv # an interrupted one has no pip
 for lock in "$@"; do
-  stamp=.venv/installed-$(cat "$lock" | cksum | cut -d' ' -f1)
-  if [ ! -e "$stamp" ]; then
+  installed=.venv/installed-${lock//\//-}
+  if ! cmp --silent "$lock" "$installed"; then
     echo "installing $lock into .venv"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-    touch "$stamp"
+    cp "$lock" "$installed"
   fi
 done
-export PATH="$PWD/.venv/bin:$PATH" TF_CPP_MIN_LOG_LEVEL=3
+export PYTHON="$PWD/.venv/bin/python" PATH="$PWD/.venv/bin:$PATH" TF_CPP_MIN_LOG_LEVEL=3

@@ -17,6 +17,8 @@ from tools import checkpoints, paths
 from tools.errors import UserError
 from tools.files import clear_leftovers, require_replaceable
 from tools.paths import ROOT, TaskPaths
+from tools.resumable_output import ResumableOutput
+from tools.settings import make_parser
 from tools.tasks import TABLE
 
 FINE_TUNE = "run_files/run_classification_bert.py"
@@ -117,6 +119,8 @@ def test_saliencies_that_do_not_match(stage, fine_tuned):
         facts = dict(stored)
     np.savez(rows, **facts | {"checksums": facts["checksums"] + np.uint32(1)})
     complains(stage(ADAPLER, *RATES), matrix.name, "row", "store_saliencies.py")
+    rows.write_bytes(rows.read_bytes()[:-50])
+    complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
     matrix.write_bytes(b"no array")
     complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
 
@@ -140,6 +144,23 @@ def test_resume_takes_nothing_from_a_run_with_other_settings(stage, fine_tuned, 
     before = fine_tuned.fine_tuned(1).read_bytes()
     assert stage(FINE_TUNE, *other, "--RESUME")[0] == 0
     assert fine_tuned.fine_tuned(1).read_bytes() != before
+
+
+@pytest.mark.parametrize("wrong", ["--MAX_LENGTH 2", "--GAMMA -1", "--PHI nan", "--WARMUP_RATIO 2", "--DATA_SEED -1"])
+def test_values_that_mean_nothing(wrong, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        make_parser("train_adapler", "").parse_args(wrong.split())
+    assert exit_.value.code == 2 and wrong.split()[0] in capsys.readouterr().err
+
+
+def test_output_that_another_process_writes(tmp_path):
+    first = ResumableOutput(tmp_path / "out.jsonl", {})
+    with pytest.raises(UserError, match="another process"):
+        ResumableOutput(tmp_path / "out.jsonl", {})
+    first.write([{"a": 1}], total=1)
+    assert ResumableOutput(tmp_path / "out.jsonl", {}).done == 0
+    with pytest.raises(UserError, match="directory"):
+        ResumableOutput(tmp_path, {})
 
 
 def test_rates_are_above_zero(stage):

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +34,20 @@ def name_of(path) -> str:
 def test_imports_point_downwards(path):
     level = ROOMS.index(path.parent.name)
     assert all(ROOMS.index(name.split(".")[0]) <= level for name in imported(path))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "run_files").glob("*/*.sh")), ids=name_of)
+def test_settings_files_hold_flags_of_the_stages(path):
+    arrays = " ".join(f'"${{{name}[@]}}"' for name in ("COMMON", "FINE_TUNE", "SALIENCIES", "TRAIN_ADAPLER"))
+    script = f"seed=1; COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=(); source {path}; {sys.executable} "
+    done = subprocess.run(["bash", "-euc", f"{script} tools/settings.py check {arrays}"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", ["run_task.sh sst2", "run_seeds.sh mrpc --PHI 1", "run_multi_worker.sh 0 a.py"])
+def test_shell_scripts_say_how_to_call_them(command):
+    done = subprocess.run(f"./{command}", shell=True, cwd=ROOT / "run_files", capture_output=True, text=True)
+    assert done.returncode == 2 and f"Usage: run_files/{command.split()[0]}" in done.stderr
 
 
 def test_imports_have_no_cycle():

@@ -65,8 +65,8 @@ def test_the_command_writes_page_and_json(saved_model, tmp_path):
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_in_a_browser(traced, tmp_path, dark):
     evil = {**traced, "words": [{**traced["words"][0], "word": "<script>alert(1)</script>"}, *traced["words"][1:]]}
-    (tmp_path / "page.html").write_text(as_page([evil]))
-    assert "http" not in as_page([evil])
+    (tmp_path / "page.html").write_text(as_page(evil))
+    assert "http" not in as_page(evil)
     picture = tmp_path / "page.png"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=800,600", f"--screenshot={picture}"]
     flags += ["--blink-settings=preferredColorScheme=0", "--force-dark-mode"] if dark else []

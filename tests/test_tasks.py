@@ -304,6 +304,16 @@ def test_custom_files_without_test_and_with_negative_labels(tmp_path, tokenizer)
     assert load_rows(task, "test", DataOptions(tmp_path))["label"][:] == [-1]
 
 
+def test_labels_that_are_true_or_false_and_a_folder_with_brackets(tmp_path):
+    folder = tmp_path / "a[1]"
+    folder.mkdir()
+    for split in ("train", "validation"):
+        (folder / f"{split}.csv").write_text("text,label\ngood,True\nbad,False\n")
+    task = make_custom_task(folder, ["text"], "label")
+    assert task.label_names == ("False", "True")
+    assert load_rows(task, "train", DataOptions(folder))["label"][:] == [1, 0]
+
+
 def test_words_that_look_like_missing_values_and_quotes_are_text(tmp_path, tokenizer):
     rows = [("None", "yes"), ('"an open quote', "no"), ("NA", "yes")]
     for split in ("train", "validation"):

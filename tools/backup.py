@@ -52,5 +52,6 @@ class Backup(keras.callbacks.Callback):
         self.manager.save()
 
     def discard(self) -> None:
-        """Removes the backup of a run that has ended well."""
+        """Removes the backup of a run that has ended well; first the file without which it is none."""
+        (self.directory / "checkpoint").unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)

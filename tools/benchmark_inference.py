@@ -57,7 +57,7 @@ def time_trained(settings: argparse.Namespace):
         raise UserError("--MODEL_PATH needs --TASK, whose dev set is timed")
     task, directory = task_of(settings), model_directory(settings.model_path)
     model = load_saved(directory, converted=True)
-    longest = getattr(model.config, "MAX_LENGTH", model.config.max_position_embeddings)
+    longest = model.longest_input
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), longest, data_options(settings))
     lengths = [None, 64, 512] if not settings.full else [None, 64, 128, 256, 512]
     plain = variants.plain_bert(model)

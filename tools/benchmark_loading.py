@@ -9,6 +9,7 @@ import argparse
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,7 +41,12 @@ def benchmark(settings: argparse.Namespace) -> None:
 
 def measure(settings: argparse.Namespace) -> dict:
     """Texts, tokens, seconds of each step, and megabytes of memory before and at the peak."""
-    datasets.disable_caching()
+    with tempfile.TemporaryDirectory() as cache:
+        datasets.config.HF_DATASETS_CACHE = Path(cache)
+        return _measure(settings)
+
+
+def _measure(settings: argparse.Namespace) -> dict:
     task, tokenizer = task_of(settings), load_tokenizer(settings.backbone)
     before = _megabytes()
     start = time.perf_counter()

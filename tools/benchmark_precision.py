@@ -34,7 +34,7 @@ ROUNDS = 7
 def benchmark(settings: argparse.Namespace) -> None:
     task, directory = task_of(settings), model_directory(settings.model_path)
     models = {name: load_as(policy, directory) for name, policy in POLICIES.items()}
-    length, batch_size = models["float32"].config.MAX_LENGTH, settings.batch_size
+    length, batch_size = models["float32"].longest_input, settings.batch_size
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), length, data_options(settings))
     predictions = {name: predict(model, dev, batch_size, name) for name, model in models.items()}
     few = dev.shuffled(0).take(np.arange(min(len(dev), BATCHES * batch_size)))

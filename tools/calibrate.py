@@ -32,6 +32,7 @@ def calibrate(settings: argparse.Namespace, where: TaskPaths) -> None:
     fine_tuned = fine_tuning_log.best_score(task, log)
     model = load_model(directory, settings.backbone, task, settings.max_length, converted=True)
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), settings.max_length, data_options(settings))
+    dev.require_labels("the choice of a factor on validation")
     curve = sweep(task, model, dev, settings.scales, eval_batch_size(settings))
     chosen = fastest_within(curve, fine_tuned - settings.max_loss)
     scales = {"fine_tuned": fine_tuned, "curve": curve, "chosen": chosen}

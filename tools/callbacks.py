@@ -51,11 +51,12 @@ class StopAtNaN(keras.callbacks.Callback):
     """Ends the run with an error as soon as the loss is not finite; what earlier epochs saved stays."""
 
     def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite(list(logs.values())).all():
-            raise UserError(
-                f"the loss became {logs['loss']} at step {batch + 1} of the epoch; checkpoints of finished epochs are "
-                "kept; try a smaller --LEARNING_RATE"
-            )
+        for name, value in logs.items():
+            if not np.isfinite(value):
+                raise UserError(
+                    f"the {name} became {value} at step {batch + 1} of the epoch; checkpoints of finished epochs are "
+                    "kept; try a smaller --LEARNING_RATE"
+                )
 
 
 def slope(epoch: int, epochs: int) -> float:
@@ -80,6 +81,7 @@ class EpochEnd(keras.callbacks.Callback):
 
     def __init__(self, task: Task, dev: Examples, batch_size: int, scores_file: Path):
         super().__init__()
+        dev.require_labels("the choice of an epoch on validation")
         self.task, self.dev, self.batch_size, self.scores_file = task, dev, batch_size, scores_file
         self.probe = next(iter(dev.take(np.arange(min(4, len(dev)))).batches(4)))[0]
         self.history: list[dict] = []

@@ -16,6 +16,7 @@ from models import TFAdapLeRForSequenceClassification
 from tools import demo_task, paths
 from tools.errors import UserError
 from tools.files import replacing, replacing_directory, write_json
+from tools.lock import locked
 from tools.tasks import TABLE, Task
 
 transformers_logging.set_verbosity_error()
@@ -29,8 +30,9 @@ def resolve_backbone(task: str, backbone: str | None) -> str:
     if task not in TABLE or not TABLE[task].generated:
         return paths.DEFAULT_BACKBONE
     directory = paths.generated_backbone(f"{task}_bert")
-    if not (directory / "config.json").exists():
-        demo_task.build_backbone(directory)
+    with locked(directory.parent, wait=True):
+        if not (directory / "config.json").exists():
+            demo_task.build_backbone(directory)
     return str(directory)
 
 

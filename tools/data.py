@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from tools import demo_task, paths, readers, windows
 from tools.errors import UserError
 from tools.examples import Examples, has_evidence
+from tools.lock import locked
 from tools.tasks import CUSTOM, Task, custom_task
 
 READERS = {".txt": "text", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
@@ -45,7 +47,7 @@ class DataOptions:
 def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_column: str) -> Task:
     """The task of a user's own files; its label names are the sorted labels of the training file.
 
-    Integer labels from 0 keep their numbers.
+    Integer labels 0..k-1 keep their numbers.
 
     Raises:
         UserError: there is no DATA_DIR, no file for training or validation, no such column, or only one label.
@@ -56,11 +58,10 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
     rows = read_file(file)
     if label_column not in rows.column_names:
         raise UserError(f"{file} has no column '{label_column}'; it has {', '.join(rows.column_names)}: --LABEL_COLUMN")
-    labels = sorted(set(rows[label_column][:]), key=lambda label: (str(type(label)), label))
-    if len(labels) < 2 or not all(isinstance(label, int | str) for label in labels):
-        raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {labels[:5]}")
-    numbers = all(isinstance(label, int) for label in labels)
-    names = tuple(map(str, range(max(labels) + 1) if numbers and labels[0] == 0 else labels))
+    given = rows[label_column][:]
+    if not all(isinstance(label, int | str) for label in given) or len(set(given)) < 2:
+        raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {given[:5]}")
+    names = tuple(map(str, sorted(set(given), key=lambda label: (str(type(label)), label))))
     find_split_file(data_dir, "validation", "validation")
     tested = any(_reader(file) for file in data_dir.glob("test.*"))
     splits = ["train", "validation", *(["test"] if tested else [])]
@@ -114,8 +115,9 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
 def _generated(task: Task) -> Path:
     """Data directory of a task that the project makes itself; written when it is first needed."""
     data_dir = paths.generated_data()
-    if not all((data_dir / task.name / f"{split}.jsonl").exists() for split in task.splits):
-        demo_task.write_dataset(data_dir / task.name)
+    with locked(data_dir, wait=True):
+        if not all((data_dir / task.name / f"{split}.jsonl").exists() for split in task.splits):
+            demo_task.write_dataset(data_dir / task.name)
     return data_dir
 
 
@@ -158,7 +160,7 @@ def read_file(file: Path) -> datasets.Dataset:
     if ".tsv" in file.suffixes:
         options |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as GLUE's
     try:
-        return datasets.load_dataset(_reader(file), data_files=str(file), split="train", **options)
+        return datasets.load_dataset(_reader(file), data_files=glob.escape(str(file)), split="train", **options)
     except Exception as error:
         cause = error.__cause__ or error
         raise UserError(f"cannot read {file}: {type(cause).__name__}: {cause}") from error
@@ -263,17 +265,18 @@ def load_examples(
     """Rows of a split as tokens, truncated to `max_length` (the longer text of a pair loses first).
 
     Args:
-        with_rationale: with the human rationale of each token; examples without any marked word are left out.
-
-    Of a document's windows those without evidence are left out of training, as published.
+        with_rationale: with the human rationale of each token; examples without any marked word are left out. So are
+            windows without evidence from training, as published.
 
     Raises:
-        UserError: nobody marked rationales in this split.
+        UserError: nothing is left.
     """
     rows = load_rows(task, split, options, with_rationale)
     examples = encode(rows, task, tokenizer, max_length)
     if with_rationale or (task.windowed and split == "train"):
-        return examples.take(np.flatnonzero(has_evidence(examples)))
+        examples = examples.take(np.flatnonzero(has_evidence(examples)))
+    if not len(examples):
+        raise UserError(f"{task.name} {split}: none of {len(rows)} rows has a marked word")
     return examples
 
 
@@ -296,7 +299,10 @@ def encode(rows: datasets.Dataset, task: Task, tokenizer: PreTrainedTokenizerBas
         return {name: encoded[name] for name in ("input_ids", "token_type_ids")}
 
     marked = "rationale" in rows.column_names
-    key = (TOKENISING, rows._fingerprint, marked, tokenizer.backend_tokenizer.to_str(), task.text_columns, max_length)
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()  # what an earlier call has set is no part of the key
+    backend.no_padding()
+    key = (TOKENISING, rows._fingerprint, marked, backend.to_str(), task.text_columns, max_length)
     tokens = rows.map(
         tokenise,
         batched=True,

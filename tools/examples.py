@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
+from tools.errors import UserError
+
 INPUTS_SPEC = {
     name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "token_type_ids", "attention_mask")
 }
@@ -51,6 +53,12 @@ class Examples:
     @property
     def labelled(self) -> bool:
         return bool((self.labels >= 0).all())
+
+    def require_labels(self, purpose: str) -> None:
+        """Raises UserError if labels are hidden."""
+        if not self.labelled:
+            hidden = int((self.labels < 0).sum())
+            raise UserError(f"{hidden} of {len(self)} labels are hidden (-1); {purpose} needs them all")
 
     def take(self, order: np.ndarray) -> Examples:
         """The examples at positions `order`."""

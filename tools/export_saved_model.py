@@ -1,8 +1,8 @@
 """Exports a model as a TensorFlow SavedModel that drops tokens per input, for any batch size and length.
 
-The signature takes int32 input_ids, attention_mask and token_type_ids, [batch, length] each, and gives logits and
-probabilities, float32 [batch, labels], and lengths, float32 [batch, layers]: the tokens that each layer ran on. To load
-it takes TensorFlow alone: tf.saved_model.load(DIR).signatures["serving_default"].
+The signature takes int32 input_ids, attention_mask and token_type_ids, [batch, length] each, and gives logits and (but
+for a regression) probabilities, float32 [batch, labels], and lengths, float32 [batch, layers]: the tokens that each
+layer ran on. To load it takes TensorFlow alone: tf.saved_model.load(DIR).signatures["serving_default"].
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ from tools.runtime import run_program
 
 def export(model: TFAdapLeRForSequenceClassification, directory: Path) -> None:
     """Writes the SavedModel of a converted model; its eta_scale is the config's."""
+    regression = model.config.num_labels == 1
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in INPUTS_SPEC])
     def serve(input_ids, token_type_ids, attention_mask):
         inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "attention_mask": attention_mask}
         outputs = model(inputs, lr_mode=True)
-        return {
-            "logits": outputs.logits,
-            "probabilities": tf.nn.softmax(outputs.logits),
-            "lengths": tf.stack(outputs.lengths, axis=1),
-        }
+        answers = {"logits": outputs.logits, "lengths": tf.stack(outputs.lengths, axis=1)}
+        return answers if regression else answers | {"probabilities": tf.nn.softmax(outputs.logits)}
 
     module = tf.Module()
     module.weights = serve.get_concrete_function().variables  # not the model: Keras would save all of its layers again

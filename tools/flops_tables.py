@@ -29,12 +29,12 @@ def compare(
     """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest."""
     config = config_of(settings.backbone or DEFAULT_BACKBONE)
     rows, operations = [("tokens", "formula", "profiler", "difference")], []
-    for tokens in tqdm(settings.lengths, desc="lengths", leave=False):
+    for tokens in tqdm(sorted(settings.lengths), desc="lengths", leave=False):
         operations = profile(config, tokens)
         ours, theirs = float(formula(config, tokens)), total(operations)
         rows.append((tokens, f"{ours:.0f}", f"{theirs}", f"{100 * (theirs / ours - 1):+.3f} %"))
     print(markdown(rows))
-    longest = settings.lengths[-1]
+    longest = max(settings.lengths)
     print(f"\nThe formula's terms at {longest} tokens:\n")
     print(
         markdown(

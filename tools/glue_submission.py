@@ -44,15 +44,20 @@ def write_predictions(file: Path, row_ids: np.ndarray, predictions: Sequence) ->
     _write(file, row_ids, [str(prediction) for prediction in predictions])
 
 
-def write_server_file(folder: Path, task: Task, split: str, row_ids: np.ndarray, predictions: np.ndarray) -> Path:
-    """Writes a test set's predictions as the GLUE server wants them, and gives the file.
+def server_file(folder: Path, task: Task, split: str) -> Path:
+    """The file of a test set in a submission.
 
     Raises:
-        UserError: the task or split is no part of a GLUE submission.
+        UserError: the task or split is no part of one.
     """
     if (task.name, split) not in SERVER_FILES:
         raise UserError(f"{task.name} {split} is no part of a GLUE submission")
-    file = folder / SERVER_FILES[task.name, split].name
+    return folder / SERVER_FILES[task.name, split].name
+
+
+def write_server_file(folder: Path, task: Task, split: str, row_ids: np.ndarray, predictions: np.ndarray) -> Path:
+    """Writes a test set's predictions as the GLUE server wants them, and gives the file."""
+    file = server_file(folder, task, split)
     _write(file, row_ids, [_as_server_label(task, prediction) for prediction in predictions])
     return file
 

@@ -12,16 +12,19 @@ from tools.errors import UserError
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, wait: bool = False) -> Iterator[None]:
     """Holds the directory for this process; the system lets go of it however the process ends.
 
+    Args:
+        wait: until another process that has it lets go.
+
     Raises:
-        UserError: another process has it; the message names its pid.
+        UserError: another process has it, and `wait` is not set; the message names its pid.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / ".lock", "a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             file.seek(0)
             raise UserError(

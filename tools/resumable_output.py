@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tools.errors import UserError
 from tools.files import write_json
 
 
@@ -17,23 +19,33 @@ class ResumableOutput:
 
     Args:
         job: what the lines depend on (input, model, settings); lines of another job are not carried on.
+
+    Raises:
+        UserError: `path` is a directory, or another process is writing it.
     """
 
     def __init__(self, path: Path, job: dict):
         self.path = path
         self.partial = path.with_name(f".{path.name}.part")
         self.job_file = path.with_name(f".{path.name}.job.json")
+        if path.is_dir():
+            raise UserError(f"{path} is a directory, not a file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(self.partial, "ab+")  # noqa: SIM115 - held, with its lock, until the last line
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another process is writing {path}") from error
         if not self._is_of(job):
-            self.partial.unlink(missing_ok=True)
+            self.file.truncate(0)
             write_json(self.job_file, job)
         self.done = self._drop_broken_line()
 
     def write(self, answers: Iterable[dict], total: int) -> None:
         """Appends a line for each answer, with a progress bar, then gives the file its name."""
-        with open(self.partial, "a", encoding="utf-8") as file:
+        with self.file as file:
             for answer in tqdm(answers, total=total, initial=self.done, unit="text", desc=self.path.name):
-                file.write(json.dumps(answer, ensure_ascii=False) + "\n")
+                file.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 file.flush()
             os.fsync(file.fileno())
         os.replace(self.partial, self.path)
@@ -47,13 +59,11 @@ class ResumableOutput:
 
     def _drop_broken_line(self) -> int:
         """Cuts off a line that the interruption left unfinished; gives the number of whole lines."""
-        if not self.partial.exists():
-            return 0
         whole = lines = 0
-        with open(self.partial, "rb+") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                whole, lines = whole + len(line), lines + 1
-            file.truncate(whole)
+        self.file.seek(0)
+        for line in self.file:
+            if not line.endswith(b"\n"):
+                break
+            whole, lines = whole + len(line), lines + 1
+        self.file.truncate(whole)
         return lines

@@ -33,8 +33,6 @@ def run_stage(stage: str, description: str, work: Callable[[argparse.Namespace, 
     Exit code 2 for input that the user can mend, 130 and 143 after SIGINT and SIGTERM, 1 for anything else that failed.
     """
     settings = _parse(stage, description)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
     with _errors_in_a_sentence():
         devices.use_devices(settings)
         strategy = devices.strategy(settings.multi_gpu)
@@ -101,7 +99,9 @@ def run_program(program: str, description: str, work: Callable[[argparse.Namespa
 
 @contextmanager
 def _errors_in_a_sentence() -> Iterator[None]:
-    """Ends the process with a sentence and a code for what the user can mend and for what the system refuses."""
+    """Ends the process with a sentence and a code for what the user can mend, what the system refuses and signals."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     try:
         yield
     except (UserError, OSError) as error:  # OSError: a full disk, a directory that cannot be written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -94,11 +95,22 @@ def store(files: Stored, matrix: np.ndarray, examples: Examples) -> None:
 
 def is_stored(files: Stored, examples: Examples) -> bool:
     """Whether a matrix of these examples and weights is there."""
-    if not (files.matrix.exists() and files.rows.exists()):
+    try:
+        _, checksums, weights = _read_rows(files.rows)
+    except UNREADABLE:
         return False
-    with np.load(files.rows, allow_pickle=False) as stored:
-        same = np.array_equal(stored["checksums"], examples.token_checksums())
-        return same and "weights" in stored and stored["weights"] == file_checksum(files.weights)
+    same = np.array_equal(checksums, examples.token_checksums())
+    return files.matrix.exists() and same and weights == file_checksum(files.weights)
+
+
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What NumPy raises for files that are missing or damaged."""
+
+
+def _read_rows(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row ids, token checksums and the checksum of the weights."""
+    with np.load(file, allow_pickle=False) as stored:
+        return stored["row_ids"], stored["checksums"], stored["weights"]
 
 
 def join(examples: Examples, files: list[Stored], redo: str) -> Examples:
@@ -123,9 +135,8 @@ def _rows_of(examples: Examples, files: Stored, redo: str) -> np.ndarray:
     matrix_file, rows_file = files.matrix, files.rows
     try:
         matrix = np.load(matrix_file, mmap_mode="r", allow_pickle=False)
-        with np.load(rows_file, allow_pickle=False) as stored:
-            row_ids, checksums, weights = stored["row_ids"], stored["checksums"], stored["weights"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        row_ids, checksums, weights = _read_rows(rows_file)
+    except UNREADABLE as error:
         cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
         raise UserError(f"cannot read the saliencies {matrix_file} ({cause}); run {redo}") from error
     if matrix.ndim != 2 or len(matrix) != len(row_ids):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -18,12 +18,19 @@ if __name__ == "__main__":
 from tools.tasks import CUSTOM, TABLE
 
 
-def positive(text: str) -> int:
-    """An integer of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
+def at_least(lowest: int) -> Callable[[str], int]:
+    """A type for argparse: integers from `lowest`."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < lowest:
+            raise argparse.ArgumentTypeError(f"{text} is not at least {lowest}")
+        return value
+
+    return integer
+
+
+positive = at_least(1)
 
 
 def rate(text: str) -> float:
@@ -32,6 +39,18 @@ def rate(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
+
+
+def weight(text: str) -> float:
+    """A number of at least 0, for argparse."""
+    return 0.0 if float(text) == 0 else rate(text)
+
+
+def part(text: str) -> float:
+    """A number from 0 to 1, for argparse."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return float(text)
 
 
 def split(text: str) -> str:
@@ -56,7 +75,7 @@ MAX_LENGTH = 128
 FLAGS: dict[str, dict] = {
     "TASK": {"help": f"one of: {', '.join(sorted(TABLE))}, {CUSTOM}", "required": True},
     "DATA_SEED": {
-        "type": int,
+        "type": at_least(0),
         "default": 22,
         "help": "shuffles the training examples, seeds weights and dropout",
     },
@@ -69,10 +88,14 @@ FLAGS: dict[str, dict] = {
     "TEXT_COLUMNS": {"nargs": "+", "help": "text columns, one or two (default: text, or those of --MODEL_PATH)"},
     "LABEL_COLUMN": {"default": "label", "help": "label column of a custom task"},
     "MAX_LENGTH": {
-        "type": positive,
-        "help": f"most tokens of an example (default: MODEL_PATH's own, or {MAX_LENGTH})",
+        "type": at_least(3),
+        "help": f"most tokens of an example (default: {MAX_LENGTH}, or that of a directory given as MODEL_PATH)",
     },
-    "BATCH_SIZE": {"type": positive, "default": 32, "help": "examples per optimiser step"},
+    "BATCH_SIZE": {
+        "type": positive,
+        "default": 32,
+        "help": "examples per batch; in training, per update",
+    },
     "EVAL_BATCH_SIZE": {"type": positive, "help": "examples per batch of evaluation (default: BATCH_SIZE)"},
     "ACC_STEPS": {"type": positive, "default": 1, "help": "cut each batch into this many to save memory"},
     "EPOCHS": {"type": positive, "default": 5, "help": "passes over the training examples"},
@@ -87,13 +110,13 @@ FLAGS: dict[str, dict] = {
         "help": "that of the Contribution Predictors (default: LEARNING_RATE)",
     },
     "WARMUP_RATIO": {
-        "type": float,
+        "type": part,
         "default": 0.06,
         "help": "part of the steps in which the rates rise from 0",
     },
     "ETA_INIT": {"type": float, "default": 0.25, "help": "where eta starts"},
-    "GAMMA": {"type": float, "required": True, "help": "weight of the Contribution Predictors' loss"},
-    "PHI": {"type": float, "required": True, "help": "weight of the length loss"},
+    "GAMMA": {"type": weight, "required": True, "help": "weight of the Contribution Predictors' loss"},
+    "PHI": {"type": weight, "required": True, "help": "weight of the length loss"},
     "SAVE_NAME": {"default": "run", "help": "first part of the saved model's name"},
     "INITIAL_MODEL_PATH": {
         "type": Path,
@@ -127,7 +150,7 @@ FLAGS: dict[str, dict] = {
     "SPLIT": {
         "type": split,
         "choices": ["train", "validation", "test", "validation_mismatched", "test_mismatched"],
-        "help": "which split (default: see the stage)",
+        "help": "which split",
     },
     "MODEL_PATH": {"type": Path, "required": True, "help": ".h5 weights or a save_pretrained directory"},
     "LR_MODEL": {"action": "store_true", "help": "the .h5 weights are an AdapLeR's"},
@@ -245,6 +268,12 @@ STAGES: dict[str, list[str]] = {
 STAGE_DEFAULTS = {
     ("fine_tune", "LEARNING_RATE"): {"default": 2e-5},
     ("train_adapler", "LEARNING_RATE"): {"default": 3e-5},
+    ("store_saliencies", "SPLIT"): {"help": "which split (default: train)"},
+    ("evaluate", "SPLIT"): {"help": "which split (default: all but train)"},
+    ("glue_prediction", "SPLIT"): {"help": "which split (default: every test split)"},
+    ("store_attentions", "SPLIT"): {"help": "which split (default: train)"},
+    ("evaluate_rationales", "SPLIT"): {"help": "which split (default: test)"},
+    ("show_tokens", "SPLIT"): {"help": "which split (default: validation)"},
 }
 """(stage, flag) -> what differs from FLAGS there."""
 
@@ -282,8 +311,8 @@ def _with_metavar(name: str, stage: str = "") -> dict:
     options = FLAGS[name] | STAGE_DEFAULTS.get((stage, name), {})
     if options.get("default") is not None:
         options["help"] += " (default: %(default)s)"
-    if "action" not in options and "metavar" not in options:
-        options["metavar"] = "N" if options.get("type") in (int, positive) else "X"
+    if not options.keys() & {"action", "metavar", "choices"}:
+        options["metavar"] = "N" if getattr(options.get("type"), "__name__", "") in ("int", "integer") else "X"
     return options
 
 

@@ -28,10 +28,10 @@ def show_tokens(settings: argparse.Namespace) -> None:
     columns = getattr(model.config, "text_columns", ["text"])
     if len(texts) != len(columns):
         raise UserError(f"{directory} was trained on {' and '.join(columns)}; {len(texts)} texts were given")
-    found = trace(model, tokenizer, texts, getattr(model.config, "MAX_LENGTH", model.config.max_position_embeddings))
+    found = trace(model, tokenizer, texts, model.longest_input)
     if settings.html:
         with replacing(settings.html) as temporary:
-            temporary.write_text(as_page([found]), encoding="utf-8")
+            temporary.write_text(as_page(found), encoding="utf-8")
     if settings.json:
         write_json(settings.json, found)
     print(as_coloured_text(found) if sys.stdout.isatty() else as_text(found))

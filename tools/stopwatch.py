@@ -39,7 +39,7 @@ def race(variants: dict[str, Callable], inputs: Sequence, rounds: int, desc: str
     """
     seconds = {name: np.zeros((rounds, len(inputs))) for name in variants}
     names = list(variants)
-    for round_ in tqdm(range(-1, rounds), desc=desc, leave=False, disable=not desc):
+    for round_ in tqdm(range(-1, rounds), desc=desc, leave=False):
         for number, one in enumerate(inputs):
             for turn in range(len(names)):
                 name = names[(turn + number + round_) % len(names)]

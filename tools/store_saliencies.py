@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
-from tools.errors import UserError
 from tools.fine_tuning_log import saliency_epochs
 from tools.paths import TaskPaths
 from tools.runtime import data_options, run_stage, task_of
@@ -25,8 +24,7 @@ def store_saliencies(settings: argparse.Namespace, where: TaskPaths) -> None:
     tokenizer = load_tokenizer(settings.backbone)
     model = load_backbone(settings.backbone, task, settings.max_length)
     examples = load_examples(task, split, tokenizer, settings.max_length, data_options(settings))
-    if not examples.labelled:
-        raise UserError(f"the labels of {task.name}'s {split} split are hidden; saliencies need gold labels")
+    examples.require_labels(f"the saliencies of {task.name}'s {split} split")
     for epoch in epochs:
         files = Stored.of(where, split, epoch)
         if settings.resume and is_stored(files, examples):

@@ -40,8 +40,8 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "seconds": {stage: seconds(record) for stage, record in records.items()},
         "tried": [_read(log) for log in where.adapler_logs],
         "eta_scales": _read_if_there(where.eta_scales(settings.model_path)),
-        "bert": _read(where.evaluation(where.fine_tuned(best))),
-        "adapler": _read(where.evaluation(settings.model_path)),
+        "bert": _evaluation(where.evaluation(where.fine_tuned(best))),
+        "adapler": _evaluation(where.evaluation(settings.model_path)),
     }
     for file in (where.summary, *([settings.save] if settings.save else [])):
         write_json(file, portable(summary))
@@ -68,6 +68,13 @@ def _read(file: Path) -> dict:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
+
+
+def _evaluation(file: Path) -> dict:
+    scores = _read(file)
+    if "validation" not in scores:
+        raise UserError(f"{file} has no validation scores; run run_classification_evaluation.py without --SPLIT")
+    return scores
 
 
 def _read_if_there(file: Path) -> dict | None:

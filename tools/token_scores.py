@@ -34,7 +34,7 @@ class Scored:
     scores: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def score_examples(adapler, bert, examples: Examples, batch_size: int, seed: int = 0) -> list[Scored]:
+def score_examples(adapler, bert, examples: Examples, batch_size: int) -> list[Scored]:
     """Every method on every example, in order.
 
     AdapLeR's score of a token is its contribution summed over the layers that it entered. Saliency is that of BERT's
@@ -44,7 +44,7 @@ def score_examples(adapler, bert, examples: Examples, batch_size: int, seed: int
         adapler: a converted model.
         bert: the fine-tuned plain model.
     """
-    explain, rng, found = _explainer(bert), np.random.default_rng(seed), []
+    explain, rng, found = _explainer(bert), np.random.default_rng(0), []
     with tqdm(total=len(examples), desc="scoring tokens", unit="example", leave=False) as bar:
         for inputs, _ in examples.batches(batch_size):
             reduced = adapler(inputs, lr_mode=True)

@@ -35,20 +35,17 @@ def _lines(trace: dict, show) -> str:
     return "\n".join([*lines, f"prediction: {trace['label']} ({trace['score']:.2f})"])
 
 
-def as_page(traces: list[dict]) -> str:
+def as_page(trace: dict) -> str:
     """A page of one file, without scripts: each layer's words, and every number in a table."""
-    return PAGE.format(body="\n".join(_article(number, trace) for number, trace in enumerate(traces, start=1)))
-
-
-def _article(number: int, trace: dict) -> str:
     entered, *layers = trace["lengths"]
     items = "\n".join(_layer(trace, layer, length) for layer, length in enumerate(layers))
     words = " ".join(html.escape(word["word"]) for word in trace["words"])
-    return (
-        f'<article aria-labelledby="t{number}"><h2 id="t{number}">Prediction: {html.escape(trace["label"])} '
+    body = (
+        f'<article aria-labelledby="prediction"><h2 id="prediction">Prediction: {html.escape(trace["label"])} '
         f"({trace['score']:.2f})</h2>\n<p>The input has {entered} tokens: {words}</p>\n<ol>\n{items}\n</ol>\n"
         f"{_table(trace)}\n</article>"
     )
+    return PAGE.format(body=body)
 
 
 def _layer(trace: dict, layer: int, length: int) -> str:
