@@ -1,11 +1,15 @@
-"""Keeps what tests write away from the user's directory/; a saved model for several files."""
+"""Keeps what tests write away from the user's directory/ and caches; a saved model for several files."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 import pytest
 
 os.environ["ADAPLER_DIRECTORY"] = tempfile.mkdtemp(prefix="adapler-tests-")
+os.environ["HF_DATASETS_CACHE"] = f"{os.environ['ADAPLER_DIRECTORY']}/datasets"
+atexit.register(shutil.rmtree, os.environ["ADAPLER_DIRECTORY"], ignore_errors=True)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"

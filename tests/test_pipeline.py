@@ -12,9 +12,9 @@ from transformers import BertTokenizerFast
 
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
-from tools import demo_task
 from tools.lock import locked
 from tools.paths import ROOT, TaskPaths
+from tools.tasks import TABLE
 
 WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
 NAME = "tiny_bert"
@@ -212,4 +212,4 @@ def test_quickstart():
     where = TaskPaths("demo_bert", 22, "demo")
     best = max(entry["validation"]["accuracy"] for entry in json.loads(where.fine_tuning_log.read_text()))
     assert best >= 0.9
-    assert demo_task.LABELS[1] in result.stdout
+    assert TABLE["demo"].label_names[1] in result.stdout

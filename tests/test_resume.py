@@ -1,5 +1,6 @@
 """A run that is killed and resumed ends with the weights of one that was not."""
 
+import argparse
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import pytest
 from tests.test_pipeline import NAME, run, write_backbone, write_sst2
 from tools.inject_faults import content, same
 from tools.paths import ROOT, TaskPaths
+from tools.run_record import RunRecord, read, seconds
 
 FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 3"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 3 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.1"
@@ -48,6 +50,16 @@ def kill_when(command: str, directory, condition) -> None:
 def assert_same_weights(one, other):
     one, other = content(one), content(other)
     assert len(one) > 10 and same(one, other)
+
+
+def test_the_time_of_a_resumed_run_has_its_attempts_in_it(tmp_path):
+    killed = RunRecord("fine_tune", argparse.Namespace(data_seed=1, resume=False), tmp_path)
+    killed.write()
+    later = time.time() + 50
+    os.utime(killed.file, (later, later))
+    resumed = RunRecord("fine_tune", argparse.Namespace(data_seed=1, resume=True), tmp_path)
+    resumed.write("finished")
+    assert 45 < seconds(read(resumed.file)) < 60
 
 
 @pytest.mark.slow

@@ -22,7 +22,6 @@ from transformers import BertConfig, BertTokenizerFast, TFBertModel
 from tools.files import replacing, replacing_directory
 
 SIZES = {"train": 8000, "validation": 500, "test": 500}
-LABELS = ("negative", "positive")
 
 ASPECTS = ("food", "staff", "room", "price", "view", "music")
 OPINIONS = {

@@ -37,12 +37,21 @@ class RunRecord:
             "start": _now(),
             "exit": "running",
         }
+        if getattr(settings, "resume", False):
+            self.values["seconds_before"] = self._spent()
 
     def write(self, exit_state: str | None = None) -> None:
         """Writes the record, with its end if there is one."""
         if exit_state is not None:
             self.values |= {"exit": exit_state, "end": _now()}
         write_json(self.file, self.values)
+
+    def _spent(self) -> float:
+        """Seconds that earlier attempts took; of a killed one, until the last file that it wrote into the folder."""
+        if "start" not in self.earlier:
+            return 0.0
+        last = max(file.stat().st_mtime for file in self.file.parent.iterdir())
+        return seconds({"end": datetime.fromtimestamp(last, UTC).isoformat()} | self.earlier)
 
     def same_settings_as_before(self) -> bool:
         """Whether the folder's earlier run was asked for the same, --RESUME apart."""
@@ -59,9 +68,9 @@ def read(file: Path) -> dict:
 
 
 def seconds(record: dict) -> float:
-    """How long a finished run took."""
+    """How long a finished run took, with the attempts that it resumed."""
     start, end = (datetime.fromisoformat(record[key]) for key in ("start", "end"))
-    return (end - start).total_seconds()
+    return record.get("seconds_before", 0.0) + (end - start).total_seconds()
 
 
 def as_json(settings: argparse.Namespace) -> dict:
