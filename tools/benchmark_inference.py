@@ -29,6 +29,7 @@ from tools.examples import INPUTS_SPEC, Examples
 from tools.files import write_json
 from tools.flops import bert_flops
 from tools.forced_schedule import ForcedSchedule
+from tools.paths import TaskPaths
 from tools.peak_memory import peak_memory
 from tools.run_record import provenance
 from tools.runtime import data_options, run_program, task_of
@@ -40,15 +41,20 @@ TOKENS_PER_RACE = 16384
 
 def benchmark(settings: argparse.Namespace) -> None:
     if settings.model_path:
-        name, points, memory = model_directory(settings.model_path).name, list(time_trained(settings)), None
+        facts, points = facts_of(model_directory(settings.model_path)), list(time_trained(settings))
     else:
-        name, points = "BERT-base size, forced schedules", list(time_forced(settings.full))
-        memory = peak_memory(batch_size=32, length=512)
-    facts = {"kind": "inference", "model": name, "task": settings.task}
-    result = {**facts, **provenance(), "points": points, "peak_memory": memory}
+        facts, points = {"model": "BERT-base size, forced schedules"}, list(time_forced(settings.full))
+        facts["peak_memory"] = peak_memory(batch_size=32, length=512)
+    result = {"kind": "inference", "task": settings.task, **facts, **provenance(), "points": points}
     if settings.save:
         write_json(settings.save, result)
     print(inference_tables(result))
+
+
+def facts_of(directory: Path) -> dict:
+    """Which model it is, and of which run."""
+    run = TaskPaths.of(directory)
+    return {"model": directory.name} | ({"backbone": run.name, "seed": run.seed} if run else {})
 
 
 def time_trained(settings: argparse.Namespace):

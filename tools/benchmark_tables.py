@@ -29,7 +29,7 @@ def inference_tables(result: dict) -> str:
         parts += [ALLOWED, allowed_table(allowed)]
     if single := [point for point in result["points"] if FLOOR in point["variants"]]:
         parts += [BOUND, bound_table(single)]
-    if memory := result["peak_memory"]:
+    if memory := result.get("peak_memory"):
         title = f"peak memory, {memory['batch_size']} x {memory['length']} tokens"
         parts.append(markdown([(title, ""), *((n, f"{mb:.0f} MB") for n, mb in memory["megabytes"].items())]))
     return "\n\n".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,14 @@ class TaskPaths:
     seed: int
     task: str
     instead: Path | None = None
+
+    @classmethod
+    def of(cls, model_path: Path) -> TaskPaths | None:
+        """The run that a model under directory/ belongs to; None for one that lies elsewhere."""
+        with suppress(ValueError):
+            name, seed, task, *_ = model_path.resolve().relative_to(DIRECTORY.resolve()).parts
+            return cls(name, int(seed), task)
+        return None
 
     @property
     def root(self) -> Path:

@@ -35,9 +35,7 @@ def seeds_table(results: Iterable[dict]) -> str:
     """
     results = list(results)
     summaries = [result for result in results if is_run(result)]
-    timed = {
-        (result.get("task"), result["model"]): wall_clock(result) for result in results if kind(result) == "inference"
-    }
+    timed = [result for result in results if kind(result) == "inference"]
     groups: dict[tuple, list[dict]] = {}
     for summary in summaries:
         groups.setdefault((summary["task"], summary["backbone"], reported_split(summary)), []).append(summary)
@@ -59,7 +57,14 @@ def reported_split(summary: dict) -> str:
     return "test" if summary["metric"] in summary["adapler"].get("test", {}) else "validation"
 
 
-def _row(task: str, backbone: str, split: str, runs: list[dict], timed: dict) -> tuple:
+def _is_of(timed: dict, run: dict) -> bool:
+    """Whether an inference benchmark timed a run's model; one that lay elsewhere does not know backbone and seed."""
+    model = Path(run["adapler"]["model"]).name.removesuffix(".h5")
+    same = (timed.get("task"), timed["model"]) == (run["task"], model)
+    return same and all(timed.get(name) in (None, run[name]) for name in ("backbone", "seed"))
+
+
+def _row(task: str, backbone: str, split: str, runs: list[dict], timed: list[dict]) -> tuple:
     metric = runs[0]["metric"]
     bert, adapler = ([run[model][split][metric] for run in runs] for model in ("bert", "adapler"))
     differences = [after - before for before, after in zip(bert, adapler, strict=True)]
@@ -67,7 +72,7 @@ def _row(task: str, backbone: str, split: str, runs: list[dict], timed: dict) ->
     cells = _mean(bert, ".4f"), _mean(adapler, ".4f"), _mean(differences, "+.4f"), _mean(speedups, ".2f") + "x"
     if len({run["seed"] for run in runs}) < len(runs):
         raise UserError(f"two results of {task}, {backbone} have the same seed")
-    walls = [wall for run in runs if (wall := timed.get((task, run["adapler"]["model"])))]
+    walls = [wall for run in runs for one in timed if _is_of(one, run) and (wall := wall_clock(one))]
     seeds = " ".join(str(run["seed"]) for run in runs)
     commits = " ".join(sorted({str(run["commit"]) for run in runs}))
     return (task, backbone, seeds, split, metric, *cells, _mean(walls, ".2f") + "x" if walls else "", commits)
