@@ -180,6 +180,15 @@ def test_custom_files(ending, tmp_path, tokenizer):
     assert examples.labels.tolist() == [1, 0] * 3
 
 
+def test_questions_of_qqp_may_be_empty(tmp_path, tokenizer):
+    options = write(TABLE["qqp"], tmp_path)
+    file = tmp_path / "qqp" / "train.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[1]["question2"] = ""
+    file.write_text("\n".join(map(json.dumps, lines)))
+    assert len(load_examples(TABLE["qqp"], "train", tokenizer, 16, options)) == len(lines)
+
+
 DAMAGES = {
     "no column": ('{"sentence": "a"}\n', "label"),
     "label out of range": ('{"sentence": "a", "label": 0}\n{"sentence": "b", "label": 2}\n', "row 1"),

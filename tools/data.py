@@ -205,7 +205,7 @@ def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> dat
     if len(rows) == 0:
         raise UserError(f"{where} has no rows")
     for column in task.text_columns:
-        _check_texts(where, rows, column)
+        _check_texts(where, rows, column, task.empty_texts)
     if unlabelled:
         labels = np.full(len(rows), -1, np.int32 if task.label_names else np.float32)
     else:
@@ -214,8 +214,8 @@ def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> dat
     return rows.add_column("row_id", np.arange(len(rows))).add_column("label", labels)
 
 
-def _check_texts(where: str, rows: datasets.Dataset, column: str) -> None:
-    """Raises UserError for the first row whose text is empty or not UTF-8."""
+def _check_texts(where: str, rows: datasets.Dataset, column: str, empty_allowed: bool) -> None:
+    """Raises UserError for the first row whose text is missing, not UTF-8 or, unless allowed, empty."""
     texts = rows.with_format("arrow")[column][:]
     if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
         raise UserError(f"{where}, row 0: column '{column}' holds {texts.type} where a text was expected")
@@ -223,7 +223,7 @@ def _check_texts(where: str, rows: datasets.Dataset, column: str) -> None:
         texts.validate(full=True)
     except pa.ArrowInvalid as error:
         raise UserError(f"{where}: column '{column}' is not UTF-8 ({error})") from error
-    empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
+    empty = pc.is_null(texts) if empty_allowed else pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
     if (number := pc.index(empty, True).as_py()) >= 0:
         raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
 

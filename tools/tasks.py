@@ -27,6 +27,7 @@ class Task:
         group_column: column whose values several rows share, by which a dev set can be cut.
         rationale: row -> the words, separated by white space, that humans marked, 0/1 each (none: nobody was asked).
         windowed: long documents are cut into windows (see `tools.windows`); rows have `spans`.
+        empty_texts: some of the published texts are empty; elsewhere an empty text is an error.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     group_column: str | None = None
     rationale: Callable[[dict], list[int]] | None = None
     windowed: bool = False
+    empty_texts: bool = False
 
     @property
     def outputs(self) -> int:
@@ -126,7 +128,7 @@ ROWS = (
     ),
     glue("sst2", ("sentence",), ("negative", "positive"), "accuracy"),
     glue("mrpc", PAIR, ("not_equivalent", "equivalent"), "f1", "accuracy"),
-    glue("qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), "f1", "accuracy"),
+    glue("qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), "f1", "accuracy", empty_texts=True),
     glue("qnli", ("question", "sentence"), ENTAILMENT, "accuracy"),
     glue("rte", PAIR, ENTAILMENT, "accuracy"),
     glue("wnli", PAIR, ("not_entailment", "entailment"), "accuracy"),
