@@ -35,7 +35,7 @@ from tools.run_record import provenance
 from tools.runtime import data_options, run_program, task_of
 from tools.stopwatch import Timing, race
 
-TOKENS_PER_RACE = 16384
+TOKENS_PER_RACE = 12288
 """Enough for steady times, and few enough for the default grid to end within a quarter of an hour."""
 
 
@@ -150,7 +150,7 @@ def _sizes(model, batch: dict) -> variants.Sizes:
 def rounds(batches: list[dict]) -> int:
     """How often to repeat a race: small work often, large work at least five times."""
     tokens = sum(int(tf.size(batch["input_ids"])) for batch in batches)
-    return int(np.clip(TOKENS_PER_RACE / tokens, 5, 15))
+    return int(np.clip(TOKENS_PER_RACE / tokens, 5, 10))
 
 
 def dev_batches(dev: Examples, batch_size: int) -> list[dict]:
