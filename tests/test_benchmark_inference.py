@@ -1,5 +1,7 @@
 """What is timed against each other computes the same."""
 
+import time
+
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -11,6 +13,7 @@ from tools.benchmark_inference import point, random_batch
 from tools.benchmark_tables import ALONE, BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
 from tools.flops import adapler_flops, bert_flops
 from tools.forced_schedule import ForcedSchedule
+from tools.stopwatch import race
 
 LENGTHS = np.array([20, 9, 15])
 
@@ -40,6 +43,13 @@ def test_variants_agree(forced, batch, tmp_path):
     assert_close(variants.padded_to(30, plain).run(batch), plain.run(batch), 1e-5)
 
 
+def test_a_race_ends_in_time_but_not_before_three_rounds():
+    variants = {"a": time.sleep, "b": time.sleep}
+    assert race(variants, [0.01], 10, "short", budget=0.0)["a"].seconds.shape == (3, 1)
+    times = race(variants, [0.01, 0.02], 5, "whole")
+    assert times["b"].seconds.shape == (5, 2) and times["a"].seconds.min() >= 0.01
+
+
 def test_points_tell_what_was_asked_for(forced, batch):
     forced.aim_at(2.0, LENGTHS)
     model = forced.model
@@ -53,7 +63,7 @@ def test_points_tell_what_was_asked_for(forced, batch):
         ALONE: variants.layers_alone(model, left),
         FLOOR: variants.padded_to(2, plain),
     }
-    found = point(model, given, [batch], 2, length=20)
+    found = point(model, given, [batch], length=20)
     reduced = adapler_flops(model.config, np.concatenate([LENGTHS[:, np.newaxis], left], axis=1)).sum()
     expected = bert_flops(model.config, np.full(3, 20)).sum() / reduced
     assert found["variants"][COMPILED]["flops_speedup"] == pytest.approx(expected)

@@ -35,8 +35,9 @@ from tools.run_record import provenance
 from tools.runtime import data_options, run_program, task_of
 from tools.stopwatch import Timing, race
 
-TOKENS_PER_RACE = 12288
-"""Enough for steady times, and few enough for the default grid to end within a quarter of an hour."""
+MOST_ROUNDS = 10
+SECONDS_PER_RACE = 25.0
+"""Enough for steady times, and little enough for the default grid to end within a quarter of an hour."""
 
 
 def benchmark(settings: argparse.Namespace) -> None:
@@ -84,7 +85,7 @@ def time_trained(settings: argparse.Namespace):
                 batches = dev_batches(dev, batch_size)
             else:
                 batches = strung_together(dev, batch_size, length)
-            yield point(model, given, batches, rounds(batches), length=length or "as in the data")
+            yield point(model, given, batches, length=length or "as in the data")
 
 
 def time_forced(full: bool):
@@ -111,10 +112,10 @@ def time_forced(full: bool):
             runs = given | {ALONE: variants.layers_alone(model, _sizes(model, batch).left)}
             if batch_size == 1:
                 runs |= {FLOOR: variants.padded_to(2, given[BASELINE])}
-            yield point(model, runs, [batch], rounds([batch]), length=length, forced_speedup=speedup)
+            yield point(model, runs, [batch], length=length, forced_speedup=speedup)
 
 
-def point(model, given: dict, batches: list[dict], rounds_: int, **facts) -> dict:
+def point(model, given: dict, batches: list[dict], **facts) -> dict:
     """Races the variants on the batches.
 
     Returns:
@@ -122,12 +123,18 @@ def point(model, given: dict, batches: list[dict], rounds_: int, **facts) -> dic
         lowest and highest of the rounds), that of FLOPs, and efficiency.
     """
     runs = {name: variant.run for name, variant in given.items()}
-    times = race(runs, batches, rounds_, desc=f"batch {batches[0]['input_ids'].shape[0]}, length {facts['length']}")
+    desc = f"batch {batches[0]['input_ids'].shape[0]}, length {facts['length']}"
+    times = race(runs, batches, MOST_ROUNDS, desc, SECONDS_PER_RACE)
     sizes = [_sizes(model, batch) for batch in batches]
     flops = {name: sum(variant.flops(model.config, one) for one in sizes) for name, variant in given.items()}
     examples = sum(batch["input_ids"].shape[0] for batch in batches)
     values = {name: _values(times[name], times[BASELINE], flops[BASELINE] / flops[name], examples) for name in given}
-    return {"batch_size": batches[0]["input_ids"].shape[0], **facts, "rounds": rounds_, "variants": values}
+    return {
+        "batch_size": batches[0]["input_ids"].shape[0],
+        **facts,
+        "rounds": len(times[BASELINE].seconds),
+        "variants": values,
+    }
 
 
 def _values(time: Timing, baseline: Timing, flops_speedup: float, examples: int) -> dict:
@@ -145,12 +152,6 @@ def _values(time: Timing, baseline: Timing, flops_speedup: float, examples: int)
 def _sizes(model, batch: dict) -> variants.Sizes:
     left = np.stack(model(batch, lr_mode=True).lengths, axis=1)
     return variants.Sizes(batch["attention_mask"].numpy().sum(axis=1), left, batch["input_ids"].shape[1])
-
-
-def rounds(batches: list[dict]) -> int:
-    """How often to repeat a race: small work often, large work at least five times."""
-    tokens = sum(int(tf.size(batch["input_ids"])) for batch in batches)
-    return int(np.clip(TOKENS_PER_RACE / tokens, 5, 10))
 
 
 def dev_batches(dev: Examples, batch_size: int) -> list[dict]:

@@ -31,15 +31,26 @@ class Timing:
         return float(np.median(ratios)), float(ratios.min()), float(ratios.max())
 
 
-def race(variants: dict[str, Callable], inputs: Sequence, rounds: int, desc: str) -> dict[str, Timing]:
+LEAST_ROUNDS = 3
+
+
+def race(
+    variants: dict[str, Callable], inputs: Sequence, rounds: int, desc: str, budget: float = float("inf")
+) -> dict[str, Timing]:
     """Calls every variant on every input, in turns, after one round that is not counted.
 
     Args:
         variants: name -> function of one input that returns when its work is done.
+        budget: seconds after which no round begins, once there are three.
     """
     seconds = {name: np.zeros((rounds, len(inputs))) for name in variants}
-    names = list(variants)
+    names, done, begun = list(variants), 0, 0.0
     for round_ in tqdm(range(-1, rounds), desc=desc, leave=False):
+        if round_ == 0:
+            begun = time.perf_counter()
+        if round_ >= LEAST_ROUNDS and time.perf_counter() - begun > budget:
+            break
+        done = round_ + 1
         for number, one in enumerate(inputs):
             for turn in range(len(names)):
                 name = names[(turn + number + round_) % len(names)]
@@ -47,4 +58,4 @@ def race(variants: dict[str, Callable], inputs: Sequence, rounds: int, desc: str
                 variants[name](one)
                 if round_ >= 0:
                     seconds[name][round_, number] = time.perf_counter() - start
-    return {name: Timing(times) for name, times in seconds.items()}
+    return {name: Timing(times[:done]) for name, times in seconds.items()}
