@@ -28,8 +28,8 @@ class AdapLeRPredictor:
         predictor(["a text", "another"])  # [{"label": "positive", "score": 0.98, "lengths": [4, 3, 3]}, ...]
     """
 
-    BATCHES_AHEAD = 64
-    """Batches' worth of texts that are read before they are sorted by length."""
+    BATCHES_AHEAD = 8
+    """Batches' worth of texts that are read before they are sorted by length, and answered before the next are read."""
 
     def __init__(self, model_dir: str | os.PathLike, batch_size: int = 32, eta_scale: float | None = None):
         self.tokenizer = AutoTokenizer.from_pretrained(model_dir)

@@ -32,7 +32,7 @@ def predict(settings: argparse.Namespace) -> None:
         part, parts = settings.shard
         indices = np.array_split(indices, parts)[part - 1]
     predictor = AdapLeRPredictor(directory, settings.batch_size, settings.eta_scale)
-    columns = settings.text_columns or getattr(predictor.model.config, "text_columns", ["text"])
+    columns = settings.text_columns or _text_columns(predictor.model.config, rows.column_names)
     if missing := [column for column in columns if column not in rows.column_names]:
         raise UserError(
             f"{settings.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {', '.join(rows.column_names)}"
@@ -48,6 +48,12 @@ def predict(settings: argparse.Namespace) -> None:
     except ValueError as error:
         raise UserError(f"{settings.input}: {error}") from error
     print(settings.output)
+
+
+def _text_columns(config, found: list[str]) -> list[str]:
+    """The columns of the model's own data; an only column (a .txt's lines) is the text whatever it is called."""
+    expected = getattr(config, "text_columns", ["text"])
+    return found if len(found) == len(expected) == 1 else expected
 
 
 def _job(settings: argparse.Namespace, directory: Path, columns: list[str]) -> dict:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests import tiny
 from tests.compare import assert_close
 from tests.test_pipeline import WORDS, run
 from tools.calibrate import fastest_within
+from tools.errors import UserError
 from tools.export_saved_model import export
 from tools.settings import make_parser
 
@@ -90,6 +92,18 @@ def test_predict_reads_every_format_alike(saved_model, tmp_path):
     assert [answer["index"] for answer in whole] == list(range(20))
     for ending in ("csv", "jsonl"):
         assert classify(saved_model, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
+
+
+def test_predict_takes_plain_text_whatever_the_models_own_data_calls_it(saved_model, tmp_path):
+    write_input(tmp_path / "in.txt", 5)
+    expected = classify(saved_model, tmp_path / "in.txt", tmp_path / "expected.jsonl")
+    other = shutil.copytree(saved_model, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"text_columns": ["sentence"]}))
+    assert classify(other, tmp_path / "in.txt", tmp_path / "out.jsonl") == expected
+    (tmp_path / "in.csv").write_text("number,text\n1,good\n")
+    with pytest.raises(UserError, match="no column sentence"):
+        classify(other, tmp_path / "in.csv", tmp_path / "csv.jsonl")
 
 
 def test_shards_make_up_the_whole(saved_model, tmp_path):
