@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests import tiny
 from tests.compare import assert_close
+from tools.examples import INPUTS_SPEC
 
 SENTENCES = 300
 
@@ -97,6 +98,20 @@ def test_one_graph_serves_every_shape():
     for lengths in ([7], [7, 5, 2], [1], [3, 3], [15] * 4):
         model(tiny.inputs(lengths), lr_mode=True)
     assert model._compiled_lr_mode.experimental_get_tracing_count() == 1
+
+
+def test_a_graph_of_the_users_own_drops_the_same_tokens_for_every_shape():
+    model = tiny.make_model()
+    inside = tf.function(lambda inputs: dict(model(inputs, lr_mode=True)), input_signature=[INPUTS_SPEC])
+    for lengths, width in (((7, 5, 2), 7), ((12, 3, 9, 1, 15), 16)):
+        batch = tiny.inputs(lengths, seed=width, width=width)
+        expected, actual = model(batch, lr_mode=True), inside(tf.nest.map_structure(tf.constant, batch))
+        assert_close(actual["logits"], expected.logits, 1e-6)
+        assert np.array_equal(np.stack(actual["lengths"]), np.stack(expected.lengths))
+        assert np.stack(expected.lengths)[-1].sum() < sum(lengths)
+        for own, eager in zip(actual["kept_positions"], expected.kept_positions, strict=True):
+            assert own.to_list() == eager.to_list()
+    assert inside.experimental_get_tracing_count() == 1
 
 
 def test_lr_mode_inside_a_graph_and_op_by_op():

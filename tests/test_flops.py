@@ -6,7 +6,10 @@ from transformers import BertConfig
 
 from tests import tiny
 from tests.golden import load
+from tests.test_golden_evaluation import examples_of
+from tools.evaluation import predict, report
 from tools.flops import (
+    RUNNING_MASK_OPERATIONS,
     adapler_flops,
     adapler_terms,
     bert_flops,
@@ -15,6 +18,7 @@ from tools.flops import (
     published_adapler_flops,
     published_bert_flops,
 )
+from tools.tasks import get_task
 
 LENGTHS = np.arange(2, 513)
 
@@ -66,6 +70,21 @@ def test_with_nothing_dropped_adapler_is_slower_by_its_predictors():
     bert, adapler = bert_flops(config, 7), adapler_flops(config, [7] * 4)
     share = (3 * predictor_flops(config, 7) + 4 * 7) / bert
     assert bert / adapler == pytest.approx(1 / (1 + share)) and bert < adapler
+
+
+@pytest.mark.parametrize("neutral", ["eta", "argument", "config"])
+def test_evaluation_with_neutral_thresholds_reports_what_the_predictors_cost(neutral):
+    model, labels = tiny.make_model(), np.array([0, 1, 2, 0], np.int32)
+    if neutral == "eta":
+        model.bert.encoder.eta.assign([0.0] * 3)
+    model.config.eta_scale = 0.0 if neutral == "config" else 1.0
+    examples = examples_of(tiny.inputs((7, 5, 2, 1)), labels)
+    predictions = predict(model, examples, batch_size=3, eta_scale=0.0 if neutral == "argument" else None)
+    reported = report(get_task("sst2"), model, examples, predictions)
+    added = 3 * predictor_flops(model.config, 15) + RUNNING_MASK_OPERATIONS * 15
+    share = added / bert_flops(model.config, np.array([7, 5, 2, 1])).sum()
+    assert reported["mean_lengths"] == [15 / 4] * 4
+    assert reported["speedup"] == pytest.approx(1 / (1 + share), rel=1e-9) and reported["speedup"] < 1
 
 
 def test_arrays_are_counted_at_once():

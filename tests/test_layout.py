@@ -44,7 +44,9 @@ def test_settings_files_hold_flags_of_the_stages(path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["run_task.sh sst2", "run_seeds.sh mrpc --PHI 1", "run_multi_worker.sh 0 a.py"])
+@pytest.mark.parametrize(
+    "command", ["run_task.sh sst2", "run_seeds.sh mrpc --PHI 1", "search.sh mrpc 22", "run_multi_worker.sh 0 a.py"]
+)
 def test_shell_scripts_say_how_to_call_them(command):
     done = subprocess.run(f"./{command}", shell=True, cwd=ROOT / "run_files", capture_output=True, text=True)
     assert done.returncode == 2 and f"Usage: run_files/{command.split()[0]}" in done.stderr

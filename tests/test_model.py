@@ -83,6 +83,17 @@ def test_eta_scale_is_a_speed_dial():
     assert float(sum(model(tiny.inputs([7]), lr_mode=True).lengths)[0]) == lengths[2]
 
 
+@pytest.mark.parametrize("lr_mode", [False, True])
+def test_eta_scale_takes_eta_up_to_1_and_no_further(lr_mode):
+    model, inputs = tiny.make_model(), tiny.inputs([15] * 20)
+    model.bert.encoder.eta.assign([0.5] * 3)
+    less, at_1, more, most = (
+        np.stack(model(inputs, lr_mode=lr_mode, eta_scale=scale).lengths) for scale in (1.8, 2, 3, 1e9)
+    )
+    assert less.sum() > at_1.sum() and at_1[-1].max() > 1
+    assert np.array_equal(at_1, more) and np.array_equal(at_1, most)
+
+
 def test_save_pretrained_round_trip(tmp_path):
     model = tiny.make_model()
     model.bert.encoder.theta.assign([0.5, 1.5])

@@ -2,18 +2,26 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import transformers
 from transformers import BertTokenizerFast
 
 from models import TFAdapLeRForSequenceClassification
+from run_files.run_classification_evaluation import evaluate
 from tests import tiny
 from tools.lock import locked
 from tools.paths import ROOT, TaskPaths
+from tools.result_files import chosen_point
+from tools.result_tables import tried_table
+from tools.settings import make_parser
 from tools.tasks import TABLE
 
 WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
@@ -95,6 +103,75 @@ def test_run_task_leaves_what_it_should(whole_run):
         assert list(scores.parent.rglob("events.out.tfevents.*")) and not (scores.parent / "backup").exists()
 
 
+def test_run_json_tells_what_a_run_was(whole_run):
+    _, where = whole_run
+    head = run("git rev-parse --short HEAD").stdout.strip()
+    for stage, script in (("fine_tune", "run_classification_bert.py"), ("train_adapler", "run_classification_w_lr.py")):
+        (file,) = (where.logs / stage).rglob("run.json")
+        record = json.loads(file.read_text())
+        assert record["stage"] == stage and record["argv"][0].endswith(script)
+        assert make_parser(stage, "").parse_args(record["argv"][1:]).epochs == 2
+        given = {"epochs": 2, "learning_rate": 0.01, "max_length": 16, "data_seed": 7}
+        assert record["settings"].items() >= {**given, "backbone_name": NAME, "warmup_ratio": 0.06}.items()
+        assert record["seed"] == 7 and (record["commit"] or "").startswith(head)
+        libraries = {"tensorflow": tf, "numpy": np, "transformers": transformers}
+        assert record["versions"].items() >= {name: library.__version__ for name, library in libraries.items()}.items()
+        assert "unknown" not in record["versions"].values()
+        assert record["devices"] == [device.name for device in tf.config.list_physical_devices()] != []
+        start, end = (datetime.fromisoformat(record[time]).timestamp() for time in ("start", "end"))
+        assert start < end <= file.stat().st_mtime and record["exit"] == "finished"
+
+
+def scalars(folder: Path) -> dict[tuple[str, int], float]:
+    """TensorBoard's numbers in a run's folder by name and epoch, counted from 1."""
+    return {
+        (value.tag, event.step + 1): float(tf.make_ndarray(value.tensor))
+        for file in folder.rglob("events.out.tfevents.*")
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+        if value.tag.startswith("epoch_")
+    }
+
+
+@pytest.mark.parametrize("stage, losses", [("fine_tune", {"loss"}), ("train_adapler", {"loss", "cp_loss"})])
+def test_tensorboard_shows_every_epochs_losses_and_scores(whole_run, stage, losses):
+    _, where = whole_run
+    (file,) = (where.logs / stage).rglob("scores.jsonl")
+    shown = scalars(file.parent)
+    for line in file.read_text().splitlines():
+        entry = json.loads(line)
+        expected = {f"epoch_{name}": value for name, value in entry["train"].items()}
+        assert {f"epoch_{name}" for name in losses} <= expected.keys()
+        for name in ("accuracy", "speedup"):
+            expected[f"epoch_validation_{name}"] = entry["validation"][name]
+        assert {name: shown[name, entry["epoch"]] for name in expected} == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_search_scores_only_what_dev_chose(flags):
+    given = f"{flags} --EPOCHS 1 --LEARNING_RATE 0.01 --MAX_LOSS 2 --SCALES 0.5 1"
+    tries = '"--GAMMA 0.5 --PHI 0.001" "--GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.3"'
+    result = run(f"run_files/search.sh sst2 9 {tries} {given}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    where = TaskPaths(NAME, 9, "sst2")
+    points = {model: chosen_point(json.loads(file.read_text())) for model, file in where.calibrated.items()}
+    assert len(points) == 2 and all(point["eta_scale"] in (0.5, 1) for point in points.values())
+    best = max(points, key=lambda model: points[model]["speedup"])
+    assert [line.split("|")[1].strip() for line in result.stdout.splitlines() if "| chosen" in line] == [best.name]
+    assert where.evaluation(best).exists() and not any(where.evaluation(m).exists() for m in points if m != best)
+    summary = json.loads(where.summary.read_text())
+    assert summary["adapler"]["model"] == best.name
+    tried = [run["settings"]["save_name"] for run in summary["tried"]]
+    assert tried == ["search_1", "search_2"] and all(run["eta_scales"]["curve"] for run in summary["tried"])
+    table = tried_table(summary)
+    assert table.count("dial at") == 2 and "0.3" in table
+
+
+@pytest.mark.parametrize("wrong", ["", "--PHI 0.01", '"--PHO 0.01 --GAMMA 1"'])
+def test_a_search_without_sound_settings_is_refused(flags, wrong):
+    result = run(f"run_files/search.sh sst2 9 {wrong} {flags}")
+    assert result.returncode == 2 and ("Usage" in result.stderr or "--PHO" in result.stderr)
+
+
 def test_summaries_make_the_table_over_seeds(whole_run):
     _, where = whole_run
     assert json.loads(where.summary.read_text())["seed"] == 7
@@ -145,6 +222,17 @@ def test_evaluation_keeps_flops_per_example(whole_run):
         assert stored["lengths"].shape == (21, 4) and stored["row_ids"].tolist() == sorted(stored["row_ids"].tolist())
         speedup = stored["bert"].sum() / stored["model"].sum()
     assert json.loads(evaluated.read_text())["validation"]["speedup"] == pytest.approx(speedup)
+
+
+def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, tmp_path):
+    _, where = whole_run
+    assert list(where.logs.rglob("*.npz")) and not list(where.logs.rglob("*.pkl"))
+    model, there = where.adapler_last("tiny", 0.5, 0.0005).with_suffix(""), where.seen_through(tmp_path)
+    given = f"--TASK sst2 {flags} --MODEL_PATH {model} --SPLIT validation --FLOPS_PICKLE"
+    evaluate(make_parser("evaluate", "").parse_args(given.split()), there)
+    file = there.flops_per_example(model, "validation")
+    with np.load(file, allow_pickle=False) as stored:
+        assert pickle.loads(file.with_suffix(".pkl").read_bytes()) == stored["model"].tolist()
 
 
 def test_calibration_writes_the_chosen_factor(whole_run, flags):

@@ -14,7 +14,7 @@ DIRECTORY = Path(os.environ.get("ADAPLER_DIRECTORY", ROOT / "directory"))
 RESULTS = ROOT / "results"
 FIGURES = RESULTS / "figures"
 SUMMARIES = DIRECTORY / "results"
-"""Summaries of this user's runs; RESULTS holds those that are committed."""
+"""Summaries and benchmarks of this user's runs; RESULTS holds those that are committed."""
 RESULTS_PAGE = ROOT / "RESULTS.md"
 DEFAULT_BACKBONE = "bert-base-uncased"
 
@@ -134,12 +134,23 @@ class TaskPaths:
     def summary(self) -> Path:
         return SUMMARIES / f"{self.task}_{self.name}_{self.seed}.json"
 
+    @property
+    def inference(self) -> Path:
+        """The inference benchmark of a model of this run."""
+        return SUMMARIES / f"inference_{self.task}_{self.name}_{self.seed}.json"
+
     def flops_per_example(self, model_path: Path, split: str) -> Path:
         return self.logs / "flops_per_example" / f"{_model_name(model_path)}_{split}.npz"
 
     def eta_scales(self, model_path: Path) -> Path:
         """Scores and speedups of a model for every factor on eta that was tried."""
         return self.logs / f"eta_scale_{_model_name(model_path)}.json"
+
+    @property
+    def calibrated(self) -> dict[Path, Path]:
+        """Directory of every AdapLeR model whose eta_scales were tried -> the file with them."""
+        models = (directory for directory in sorted(self.adaptive_models.glob("*")) if directory.is_dir())
+        return {model: file for model in models if (file := self.eta_scales(model)).exists()}
 
     def glue_prediction(self, model_path: Path, split: str) -> Path:
         return self.logs / f"glue_prediction_{_model_name(model_path)}_{split}.tsv"

@@ -20,3 +20,8 @@ def kind(result: dict) -> str:
 def is_run(result: dict) -> bool:
     """Whether a result is a run's summary, not a benchmark."""
     return kind(result) == "run"
+
+
+def chosen_point(scales: dict) -> dict | None:
+    """The point that tools/calibrate.py chose of a curve; None if every one lost too much."""
+    return next((point for point in scales["curve"] if point["eta_scale"] == scales["chosen"]), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tools.result_files import chosen_point
+
 
 def run_table(summary: dict) -> str:
     """Scores of BERT and AdapLeR, speedup, tokens per layer, lr_mode agreement and times of one run."""
@@ -39,6 +41,34 @@ def tried_table(summary: dict) -> str:
             values, chosen = epoch["validation"], "chosen" if number == run["chosen_epoch"] else ""
             score, speedup = f"{values[summary['metric']]:.4f}", f"{values['speedup']:.2f}x"
             rows.append((settings["gamma"], settings["phi"], rates, start, number, score, speedup, chosen))
+        if dial := run.get("eta_scales") and chosen_point(run["eta_scales"]):
+            last = f"{dial['score']:.4f}", f"{dial['speedup']:.2f}x", f"dial at {dial['eta_scale']:g}"
+            rows.append((settings["gamma"], settings["phi"], rates, start, "", *last))
+    return markdown(rows)
+
+
+def choice_table(curves: dict[str, dict], best: str | None) -> str:
+    """What tools/calibrate.py found of several models on validation, a row each."""
+    rows = [("model", "fine-tuned", "eta scale", "AdapLeR", "FLOPs speedup", "")]
+    for name, scales in curves.items():
+        point = chosen_point(scales)
+        found = (f"{point['eta_scale']:g}", f"{point['score']:.4f}", f"{point['speedup']:.2f}x") if point else [""] * 3
+        mark = "chosen" if name == best else "" if point else "loses too much at any"
+        rows.append((name, f"{scales['fine_tuned']:.4f}", *found, mark))
+    return markdown(rows)
+
+
+def earlier_table(summaries: list[dict]) -> str:
+    """One row a run: its settings, dev scores of BERT and AdapLeR, FLOPs speedup."""
+    head = ("task", "backbone", "seed", "rows", "epochs", "gamma", "phi", "metric", "BERT", "AdapLeR", "FLOPs speedup")
+    rows = [(*head, "commit")]
+    for run in summaries:
+        settings = run["settings"]["train_adapler"]
+        scores = [f"{run[model]['validation'][run['metric']]:.4f}" for model in ("bert", "adapler")]
+        asked = (settings[name] or "all" for name in ("max_train_examples", "epochs", "gamma", "phi"))
+        speedup = f"{run['adapler']['validation']['speedup']:.2f}x"
+        whose = run["task"], run["backbone"], run["seed"]
+        rows.append((*whose, *asked, run["metric"], *scores, speedup, run["commit"]))
     return markdown(rows)
 
 

@@ -133,7 +133,7 @@ def eval_batch_size(settings: argparse.Namespace) -> int:
 
 
 def _resolve(settings: argparse.Namespace) -> TaskPaths:
-    """Fills in the settings that depend on others."""
+    """Fills in the settings that depend on others; gives the place of the stage's files."""
     from tools.checkpoints import resolve_backbone
 
     if settings.task != CUSTOM:
@@ -142,6 +142,9 @@ def _resolve(settings: argparse.Namespace) -> TaskPaths:
     settings.backbone_name = settings.backbone_name or paths.backbone_name(settings.backbone)
     if settings.data_dir is not None and not settings.data_dir.is_dir():
         raise UserError(f"--DATA_DIR {settings.data_dir} is not a directory")
+    run = TaskPaths.of(settings.model_path) if getattr(settings, "model_path", None) else None
+    if run and run.task == settings.task:  # what is found out about a model stays with its run
+        return run
     return TaskPaths(settings.backbone_name, settings.data_seed, settings.task)
 
 

@@ -174,7 +174,7 @@ FLAGS: dict[str, dict] = {
     "MAX_LOSS": {
         "type": float,
         "default": ALLOWED_LOSS,
-        "help": "how far below the fine-tuned dev score a setting may stay (published rule: one point)",
+        "help": "a setting must lose less than this against the fine-tuned dev score (published rule: one point)",
     },
     "SCALES": {
         "type": float,
@@ -261,6 +261,7 @@ STAGES: dict[str, list[str]] = {
         "MAX_LOSS",
         "SCALES",
     ],
+    "choose": _COMMON,
     "summarize": [*_COMMON, "MODEL_PATH", "SAVE"],
 }
 """Stage -> the flags it takes."""
@@ -278,7 +279,7 @@ STAGE_DEFAULTS = {
 """(stage, flag) -> what differs from FLAGS there."""
 
 PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "calibrate", "evaluate", "summarize"]
-"""The stages that run_files/run_task.sh runs; it gives MODEL_PATH itself, and all splits."""
+"""The stages that run_files/run_task.sh and search.sh run; they give MODEL_PATH themselves, and all splits."""
 
 PROGRAMS: dict[str, list[str]] = {
     "benchmark_loading": ["TASK", "BACKBONE", "DATA_DIR", "MAX_LENGTH", *_SUBSETS, "SAVE"],
@@ -334,7 +335,7 @@ def known_flags(stage: str, arguments: Sequence[str]) -> list[str]:
 
 def check(names: set[str], arguments: Sequence[str]) -> None:
     """Raises SystemExit, with a usage message, for an argument that is none of the flags or no value of its flag."""
-    parser = argparse.ArgumentParser(prog="run_task.sh", allow_abbrev=False, add_help=False)
+    parser = argparse.ArgumentParser(prog="run_files", allow_abbrev=False, add_help=False)
     for name in sorted(names):
         options = {k: v for k, v in _with_metavar(name).items() if k in ("type", "action", "nargs", "metavar")}
         parser.add_argument(f"--{name}", **options, default=argparse.SUPPRESS)

@@ -38,7 +38,7 @@ def summarize(settings: argparse.Namespace, where: TaskPaths) -> None:
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},
         "seconds": {stage: seconds(record) for stage, record in records.items()},
-        "tried": [_read(log) for log in where.adapler_logs],
+        "tried": [_tried(where, log) for log in where.adapler_logs],
         "eta_scales": _read_if_there(where.eta_scales(settings.model_path)),
         "bert": _evaluation(where.evaluation(where.fine_tuned(best))),
         "adapler": _evaluation(where.evaluation(settings.model_path)),
@@ -68,6 +68,13 @@ def _read(file: Path) -> dict:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
+
+
+def _tried(where: TaskPaths, log_file: Path) -> dict:
+    """The log of an AdapLeR run, with what the speed dial does to the model that it led to."""
+    log = _read(log_file)
+    model = log_file.name.removesuffix("_logs.json") + ("" if log["chosen_epoch"] else "_last")
+    return log | {"eta_scales": _read_if_there(where.eta_scales(Path(model)))}
 
 
 def _evaluation(file: Path) -> dict:

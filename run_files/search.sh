@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Trains AdapLeR with several settings, compares them on dev alone, and scores the one that is chosen, once, on test.
+# Usage: run_files/search.sh TASK SEED "FLAGS OF STAGE 3" ["FLAGS OF STAGE 3" ...] [--FLAG value ...]
+# For instance: run_files/search.sh mrpc 22 "--GAMMA 0.05 --PHI 0.001" "--GAMMA 0.05 --PHI 0.005 --EPOCHS 5"
+# Other flags hold for all of them; these and SETTINGS=file are as for run_files/run_task.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+task=${1:-} seed=${2:-}
+shift $(($# < 2 ? $# : 2))
+tries=()
+while [[ ${1:-} == --*\ * ]]; do
+  tries+=("$1")
+  shift
+done
+if [ ${#tries[@]} -eq 0 ]; then
+  sed -n '2,5s/^# //p' run_files/search.sh >&2
+  exit 2
+fi
+source run_files/stages.sh "$@"
+CALIBRATE=yes # its curves are what is compared
+for try in "${tries[@]}"; do
+  read -ra flags <<< "$try"
+  "$python" tools/settings.py check "${flags[@]}"
+done
+prepare
+for number in "${!tries[@]}"; do
+  read -ra flags <<< "${tries[number]}"
+  train "${flags[@]}" --SAVE_NAME "search_$((number + 1))"
+done
+last_line stage choose ./tools/choose_run.py
+adapler=$result
+score
