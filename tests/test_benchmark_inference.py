@@ -1,5 +1,6 @@
 """What is timed against each other computes the same."""
 
+import multiprocessing
 import time
 
 import numpy as np
@@ -10,9 +11,11 @@ from transformers import BertConfig
 from tests.compare import assert_close
 from tools import inference_variants as variants
 from tools.benchmark_inference import point, random_batch
-from tools.benchmark_tables import ALONE, BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
+from tools.benchmark_tables import ALONE, BASELINE, CALLED, COMPILED, FLOOR, PACKED, goals_table, inference_tables
 from tools.flops import adapler_flops, bert_flops
 from tools.forced_schedule import ForcedSchedule
+from tools.kernel_times import op_shares, product_times
+from tools.peak_memory import megabytes_at_peak
 from tools.stopwatch import race
 
 LENGTHS = np.array([20, 9, 15])
@@ -63,10 +66,45 @@ def test_points_tell_what_was_asked_for(forced, batch):
         ALONE: variants.layers_alone(model, left),
         FLOOR: variants.padded_to(2, plain),
     }
-    found = point(model, given, [batch], length=20)
+    found = point(model, given, [batch], length=20, forced_speedup=2)
+    found["ops"] = op_shares(given[COMPILED].run, batch)
+    assert 0 < sum(found["ops"].values()) <= 1 and "MatMul" in next(iter(found["ops"]))
     reduced = adapler_flops(model.config, np.concatenate([LENGTHS[:, np.newaxis], left], axis=1)).sum()
     expected = bert_flops(model.config, np.full(3, 20)).sum() / reduced
     assert found["variants"][COMPILED]["flops_speedup"] == pytest.approx(expected)
     assert found["variants"][BASELINE]["flops_speedup"] == found["variants"][BASELINE]["speedup"][0] == 1
-    tables = inference_tables({"points": [found], "peak_memory": None})
-    assert all(title in tables for title in ("efficiency", "lr_mode / layers alone", "lr_mode / bound"))
+    single = found | {"batch_size": 1, "forced_speedup": 1}
+    products = product_times(model.config)
+    assert list(products) == sorted(products) and min(products.values()) > 0
+    tables = inference_tables({"points": [found, single], "peak_memory": None, "products": products})
+    titles = ("efficiency", "lr_mode / layers alone", "lr_mode / bound", "speedup over the last", "reached")
+    assert all(title in tables for title in titles)
+
+
+def test_goals_count_the_points_that_reach_them():
+    def at(batch_size: int, forced: float, flops: float, seconds: float) -> dict:
+        times = {BASELINE: 6.0, PACKED: 6.0, COMPILED: seconds, CALLED: 1.2 * seconds, FLOOR: 1.0}
+        values = {name: {"p50": p50, "efficiency": 6 / p50 / flops} for name, p50 in times.items()}
+        values[PACKED]["efficiency"], values[COMPILED]["flops_speedup"] = 1.0, flops
+        return {"batch_size": batch_size, "forced_speedup": forced, "variants": values}
+
+    points = [at(1, 1, 1.0, 6.2), at(1, 3, 3.0, 4.0), at(1, 10, 10.0, 1.2)]
+    points += [{**at(8, 2, 2.0, seconds)} for seconds in (3.1, 3.5)]
+    for batch in points[3:]:
+        del batch["variants"][FLOOR]
+    lines = goals_table(points).splitlines()[2:]
+    reached = [[cell.strip() for cell in line.split("|")[2:4]] for line in lines]
+    assert reached == [
+        ["1 of 2", "0.86"],
+        ["2 of 2", "0.86"],
+        ["2 of 3", "2.00"],
+        ["1 of 1", "1.03"],
+        ["5 of 5", "1.20"],
+    ]
+
+
+def test_peak_memory_is_a_process_own():
+    taken = np.ones(2**26)  # 512 MB, which a child's getrusage would count
+    assert taken.sum() > 0
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(megabytes_at_peak) < megabytes_at_peak() - 400

@@ -4,6 +4,7 @@ With --MODEL_PATH, a trained model on its task's dev set (--TASK, --DATA_DIR), w
 the same texts strung together, fixed ones. Without, a model of BERT-base's size with random weights whose tokens leave
 by forced schedules. All variants have the same weights and take turns in one process; every speedup is against plain
 BERT compiled and padded to the batch's longest example. Efficiency is the measured speedup over that of FLOPs.
+The result of a model under directory/ stays in directory/results/ as well, where tools/summarize_runs.py finds it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,19 @@ import tensorflow as tf
 from tqdm import tqdm
 from transformers import BertConfig
 
+from models import TFAdapLeRForSequenceClassification
 from tools import inference_variants as variants
-from tools.benchmark_tables import ALONE, BASELINE, CALLED, COMPILED, FLOOR, PACKED, inference_tables
+from tools.benchmark_tables import (
+    ALONE,
+    BASELINE,
+    CALLED,
+    COMPILED,
+    EXPORTED,
+    FLOOR,
+    OP_BY_OP,
+    PACKED,
+    inference_tables,
+)
 from tools.checkpoints import load_saved, load_tokenizer, model_directory
 from tools.data import load_examples
 from tools.errors import UserError
@@ -29,6 +41,7 @@ from tools.examples import INPUTS_SPEC, Examples
 from tools.files import write_json
 from tools.flops import bert_flops
 from tools.forced_schedule import ForcedSchedule
+from tools.kernel_times import op_shares, product_times
 from tools.paths import TaskPaths
 from tools.peak_memory import peak_memory
 from tools.run_record import provenance
@@ -41,29 +54,30 @@ SECONDS_PER_RACE = 12.0
 
 
 def benchmark(settings: argparse.Namespace) -> None:
+    files = [settings.save] if settings.save else []
     if settings.model_path:
-        facts, points = facts_of(model_directory(settings.model_path)), list(time_trained(settings))
+        directory = model_directory(settings.model_path)
+        model, run = load_saved(directory, converted=True), TaskPaths.of(directory)
+        facts = {"model": directory.name, "eta_scale": model.config.eta_scale}
+        if run:
+            facts |= {"backbone": run.name, "seed": run.seed}
+            files.append(run.inference)
+        points = list(time_trained(settings, model, directory))
     else:
         facts, points = {"model": "BERT-base size, forced schedules"}, list(time_forced(settings.full))
         facts["peak_memory"] = peak_memory(batch_size=32, length=512)
+        facts["products"] = product_times(BertConfig())
     result = {"kind": "inference", "task": settings.task, **facts, **provenance(), "points": points}
-    if settings.save:
-        write_json(settings.save, result)
+    for file in files:
+        write_json(file, result)
     print(inference_tables(result))
 
 
-def facts_of(directory: Path) -> dict:
-    """Which model it is, and of which run."""
-    run = TaskPaths.of(directory)
-    return {"model": directory.name} | ({"backbone": run.name, "seed": run.seed} if run else {})
-
-
-def time_trained(settings: argparse.Namespace):
+def time_trained(settings: argparse.Namespace, model: TFAdapLeRForSequenceClassification, directory: Path):
     """One point a batch size and length of a trained model."""
     if not settings.task:
         raise UserError("--MODEL_PATH needs --TASK, whose dev set is timed")
-    task, directory = task_of(settings), model_directory(settings.model_path)
-    model = load_saved(directory, converted=True)
+    task = task_of(settings)
     longest = model.longest_input
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), longest, data_options(settings))
     lengths = [None, 64, 512] if not settings.full else [None, 64, 128, 256, 512]
@@ -75,11 +89,13 @@ def time_trained(settings: argparse.Namespace):
             PACKED: variants.packed_bert(model),
             COMPILED: variants.lr_mode(model),
             CALLED: variants.lr_mode_call(model),
-            "SavedModel": exported,
+            EXPORTED: exported,
         }
         grid = [(batch_size, length) for length in lengths for batch_size in (1, 8, 32)]
         for batch_size, length in tqdm(grid, desc="batch sizes and lengths"):
-            given = common if batch_size > 1 else common | {"lr_mode, op by op": variants.lr_mode_op_by_op(model)}
+            given = common
+            if batch_size == 1 or settings.full:
+                given = given | {OP_BY_OP: variants.lr_mode_op_by_op(model)}
             if length is None:
                 given = given | {f"BERT, padded to {longest}": variants.padded_to(longest, plain)}
                 batches = dev_batches(dev, batch_size)
@@ -112,7 +128,12 @@ def time_forced(full: bool):
             runs = given | {ALONE: variants.layers_alone(model, _sizes(model, batch).left)}
             if batch_size == 1:
                 runs |= {FLOOR: variants.padded_to(2, given[BASELINE])}
-            yield point(model, runs, [batch], length=length, forced_speedup=speedup)
+            with tempfile.TemporaryDirectory() as temporary:
+                if full:
+                    exported = variants.saved_model(model, Path(temporary) / "saved_model")
+                    runs |= {OP_BY_OP: variants.lr_mode_op_by_op(model), EXPORTED: exported}
+                timed = point(model, runs, [batch], length=length, forced_speedup=speedup)
+            yield timed | {"ops": op_shares(given[COMPILED].run, batch)}
 
 
 def point(model, given: dict, batches: list[dict], **facts) -> dict:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ import datasets
 from tools.checkpoints import load_tokenizer, resolve_backbone
 from tools.data import encode, load_rows
 from tools.files import write_json
+from tools.peak_memory import megabytes_at_peak
 from tools.result_tables import loading_table
 from tools.run_record import provenance
 from tools.runtime import data_options, run_program, task_of
@@ -48,13 +48,13 @@ def measure(settings: argparse.Namespace) -> dict:
 
 def _measure(settings: argparse.Namespace) -> dict:
     task, tokenizer = task_of(settings), load_tokenizer(settings.backbone)
-    before = _megabytes()
+    before = megabytes_at_peak()
     start = time.perf_counter()
     rows = load_rows(task, "train", data_options(settings))
     read = time.perf_counter()
     examples = encode(rows, task, tokenizer, settings.max_length)
     encoded = time.perf_counter()
-    peak = _megabytes()
+    peak = megabytes_at_peak()
     first = rows.select(range(min(ONE_BY_ONE, len(rows))))
     texts = list(zip(*(first[column][:] for column in task.text_columns), strict=True))
     one_by_one = time.perf_counter()
@@ -70,10 +70,6 @@ def _measure(settings: argparse.Namespace) -> dict:
         "megabytes_before": before,
         "megabytes_peak": peak,
     }
-
-
-def _megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -58,10 +58,12 @@ def reported_split(summary: dict) -> str:
 
 
 def _is_of(timed: dict, run: dict) -> bool:
-    """Whether an inference benchmark timed a run's model; one that lay elsewhere does not know backbone and seed."""
+    """Whether an inference benchmark timed a run's model, at its speed; one elsewhere knows no backbone or seed."""
     model = Path(run["adapler"]["model"]).name.removesuffix(".h5")
+    chosen = (run.get("eta_scales") or {}).get("chosen")
+    facts = {"backbone": run["backbone"], "seed": run["seed"], "eta_scale": 1.0 if chosen is None else chosen}
     same = (timed.get("task"), timed["model"]) == (run["task"], model)
-    return same and all(timed.get(name) in (None, run[name]) for name in ("backbone", "seed"))
+    return same and all(timed.get(name) in (None, value) for name, value in facts.items())
 
 
 def _row(task: str, backbone: str, split: str, runs: list[dict], timed: list[dict]) -> tuple:
@@ -80,7 +82,7 @@ def _row(task: str, backbone: str, split: str, runs: list[dict], timed: list[dic
 
 def _mean(values: list[float], form: str) -> str:
     mean = format(statistics.fmean(values), form)
-    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+    return f"{mean} ± {format(statistics.stdev(values), form.lstrip('+'))}" if len(values) > 1 else mean
 
 
 def main() -> None:
