@@ -149,7 +149,7 @@ class TFAdapLeREncoder(TFBertEncoder):
         eta_scale: tf.Tensor | float = 1.0,
         output_attentions: bool = False,
     ) -> Reduction:
-        """Runs each layer on the surviving tokens only; no work is spent on padding, nor on tokens once removed.
+        """Runs each layer on the surviving tokens only; dense layers see neither padding nor removed tokens.
 
         Args:
             hidden_states: output of the embeddings, [B, n, H].

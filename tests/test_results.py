@@ -1,20 +1,65 @@
 """RESULTS.md says what the committed result files say, and nothing in them names a machine's paths."""
 
+import csv
+import json
+
 import pytest
 
-from tools.paths import RESULTS, RESULTS_PAGE
+from tools.benchmark_tables import COMPILED, PACKED
+from tools.paths import FIGURES, RESULTS, RESULTS_PAGE
+from tools.plot_tradeoff import length_rows, plot_task, tradeoff_rows
+from tools.result_files import is_run, read_results
 from tools.summarize_run import portable
+from tools.summarize_runs import seeds_table
 from tools.write_results import page
+
+FILES = sorted(RESULTS.glob("*.json"))
+RUNS = [result for result in read_results(FILES) if is_run(result)]
 
 
 def test_results_page_is_up_to_date():
     assert RESULTS_PAGE.read_text(encoding="utf-8") == page(RESULTS)
 
 
-@pytest.mark.parametrize("file", sorted(RESULTS.glob("*.json")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("task", sorted({run["task"] for run in RUNS}))
+def test_figures_are_up_to_date(task):
+    runs = [run for run in RUNS if run["task"] == task]
+    for name, rows in (("tradeoff", tradeoff_rows(runs)), ("lengths", length_rows(runs))):
+        with open(FIGURES / f"{task}_{name}.csv", encoding="utf-8", newline="") as file:
+            assert list(csv.DictReader(file)) == [{key: str(value) for key, value in row.items()} for row in rows]
+
+
+def test_figures_and_their_numbers_are_drawn(tmp_path):
+    for file in plot_task("some", RUNS[:1], tmp_path):
+        assert file.stat().st_size > 1000 and file.with_suffix(".csv").exists()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_result_files_name_no_paths(file):
     assert '"/' not in file.read_text(encoding="utf-8")
 
 
 def test_portable():
     assert portable({"a": ["/home/x/model.h5", "b/c", 1], "d": None}) == {"a": ["model.h5", "b/c", 1], "d": None}
+
+
+def timed(run: dict, **other) -> dict:
+    speeds = {COMPILED: {"speedup": [3.0, 2, 4]}, PACKED: {"speedup": [1.5, 1, 2]}}
+    point = {"batch_size": 32, "length": "as in the data", "variants": speeds}
+    chosen = run["eta_scales"]["chosen"]
+    facts = {"task": run["task"], "model": run["adapler"]["model"].removesuffix(".h5"), "eta_scale": chosen}
+    return {"kind": "inference", **facts, "points": [point], **other}
+
+
+def test_wall_clock_stands_beside_the_run_whose_model_was_timed():
+    run = next(run for run in RUNS if run["task"] == "mrpc")
+    second = json.loads(json.dumps(run)) | {"seed": 23}
+    assert "2.00x" in seeds_table([run, timed(run)])
+    assert "2.00 ± 0.00x" in seeds_table([run, second, timed(run, seed=22), timed(run, seed=23)])
+    for other in ({"task": "sst2"}, {"seed": 24}, {"backbone": "bert"}, {"eta_scale": 9.0}, {"model": "other"}):
+        assert "2.00x" not in seeds_table([run, timed(run, **other)])
+
+
+def test_a_table_counts_no_run_twice():
+    with pytest.raises(Exception, match="same seed"):
+        seeds_table(RUNS[:1] * 2)

@@ -4,7 +4,8 @@ Counted, as in the published constants for BERT-base (which these terms reproduc
 matrix product; one per bias added; 5 per softmax element, one for scaling it and one for its mask; 3 per gelu element
 (erf itself is free, other activations count 1); 8 per LayerNorm element and 2 per LayerNorm. Not counted, though
 TensorFlow 2.21's profiler does: the residual additions, the additions inside embeddings and LayerNorms, gelu's
-negation, and the tiny constant that transformers adds before a softmax; together 0.04 % for BERT-base.
+negation, and the tiny constant that transformers adds before a softmax; together 0.04 to 0.08 % for BERT-base, growing
+with the input.
 
 Lengths are numbers of real tokens; arrays of any shape [...] are counted at once.
 """

@@ -17,7 +17,7 @@ from tools.paths import DEFAULT_BACKBONE
 from tools.result_tables import markdown
 
 SHOWN = 0.0001
-"""Places that are this part of the total, or more, are listed."""
+"""Places that are this part of the total, or more, are listed; of those not in the formula, all."""
 
 
 def compare(
@@ -77,7 +77,8 @@ def _places(operations: list[Operation]) -> str:
     places: Counter[str] = by_place(operations)
     least = SHOWN * sum(places.values())
     rows = [("operations", "FLOPs", "")]
-    rows += [
-        (name, flops, "*" if not_in_formula(name) else "") for name, flops in places.most_common() if flops > least
-    ]
+    for name, flops in places.most_common():
+        left_out = not_in_formula(name)
+        if flops > least or left_out:
+            rows.append((name, flops, "*" if left_out else ""))
     return markdown(rows)

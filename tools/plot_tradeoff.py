@@ -1,6 +1,6 @@
 """Figures of score against speedup, and of tokens left per layer, from committed or fresh results.
 
-Takes summaries that tools/summarize_run.py --SAVE wrote and curves that tools/calibrate.py left; writes
+Takes summaries that tools/summarize_run.py wrote, which hold the curves of tools/calibrate.py; writes
 <OUTPUT>/<task>_tradeoff.png and <task>_lengths.png and, beside each, the numbers in it as .csv.
 """
 
@@ -27,25 +27,29 @@ def tradeoff_rows(summaries: list[dict]) -> list[dict]:
     """Every epoch of every run that was tried, and every factor on eta, by its dev score and FLOPs speedup."""
     rows = []
     for summary in summaries:
-        metric = summary["metric"]
-        rows.append(_row(f"BERT, seed {summary['seed']}", "fine-tuned", summary["bert"]["validation"], metric))
+        metric, whose = summary["metric"], _whose(summary)
+        rows.append(_row(f"BERT, {whose}", "fine-tuned", summary["bert"]["validation"], metric))
         for run in summary["tried"]:
             settings = run["settings"]
-            series = f"gamma {settings['gamma']}, phi {settings['phi']}, seed {summary['seed']}"
+            series = f"{settings['save_name']}: gamma {settings['gamma']}, phi {settings['phi']}, {whose}"
             epochs = enumerate(run["epochs"], start=1)
             rows += [_row(series, f"epoch {number}", epoch["validation"], metric) for number, epoch in epochs]
         for point in (summary.get("eta_scales") or {}).get("curve", []):
-            rows.append(_row(f"eta scale, seed {summary['seed']}", f"{point['eta_scale']:g}", point, metric))
+            rows.append(_row(f"eta scale, {whose}", f"{point['eta_scale']:g}", point, metric))
     return rows
 
 
 def length_rows(summaries: list[dict]) -> list[dict]:
     """Mean tokens that each layer of the evaluated model ran on; layer 0 is the input."""
     return [
-        {"series": f"seed {summary['seed']}", "layer": layer, "tokens": tokens}
+        {"series": _whose(summary), "layer": layer, "tokens": tokens}
         for summary in summaries
         for layer, tokens in enumerate(summary["adapler"]["validation"]["mean_lengths"])
     ]
+
+
+def _whose(summary: dict) -> str:
+    return f"{summary['backbone']}, seed {summary['seed']}"
 
 
 def _row(series: str, point: str, values: dict, metric: str) -> dict:

@@ -48,8 +48,8 @@ class ResumableOutput:
                 file.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 file.flush()
             os.fsync(file.fileno())
-        os.replace(self.partial, self.path)
-        self.job_file.unlink()
+            os.replace(self.partial, self.path)
+            self.job_file.unlink()
 
     def _is_of(self, job: dict) -> bool:
         try:

@@ -15,6 +15,7 @@ from tools.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
 from tools.result_files import is_run, kind, read_results
 from tools.result_tables import (
     bad_inputs_table,
+    earlier_table,
     faults_table,
     loading_table,
     precision_table,
@@ -31,6 +32,9 @@ INTRODUCTION = """# Results
 Written by `python tools/write_results.py` from the files in `results/`, each of which a command of this repository
 wrote; no number here is typed by hand. The backbone is named with each run: a six-layer MiniLM's results are not
 BERT-base's. `minilm` is sentence-transformers/all-MiniLM-L6-v2 (its encoder), `demo_bert` is generated and untrained.
+BERT-base's own, with the published settings, is one command a task and seed, and wants a GPU:
+
+    run_files/run_task.sh sst2 22 --BACKBONE bert-base-uncased --SAVE results/sst2_bert_22.json
 """
 
 
@@ -41,9 +45,10 @@ def page(results: Path) -> str:
     sections = []
     for result, following in itertools.zip_longest(ordered, ordered[1:], fillvalue={}):
         sections.append(SECTIONS[kind(result)](result) + "\n")
-        if is_run(result) and result["task"] != following.get("task"):
+        if is_run(result) and not (is_run(following) and result["task"] == following["task"]):
             sections += [picture + "\n" for picture in pictures(result["task"], "tradeoff", "lengths")]
-    return "\n".join([INTRODUCTION, seeds_section(ordered), *sections])
+    tried = read_results(sorted((results / "tried").glob("*.json")))
+    return "\n".join([INTRODUCTION, seeds_section(ordered), *([tried_section(tried)] if tried else []), *sections])
 
 
 def seeds_section(results: list[dict]) -> str:
@@ -54,6 +59,12 @@ def seeds_section(results: list[dict]) -> str:
         "against compiled BERT without padding, batches of 32 of the task's dev examples."
     )
     return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
+
+
+def tried_section(summaries: list[dict]) -> str:
+    """Runs in results/tried/, whose place a later setting took."""
+    about = "Runs whose place a later setting took, in `results/tried/`, by their scores on the dev set of that time."
+    return "\n\n".join(["## What was tried before", about, earlier_table(summaries)]) + "\n"
 
 
 def run_section(summary: dict) -> str:
@@ -100,7 +111,10 @@ def inference_section(result: dict) -> str:
         "and highest round, over BERT compiled and padded to the longest example of the batch; efficiency is the "
         "measured speedup over that of FLOPs."
     )
-    return "\n\n".join([f"## Inference: {result['model']}", conditions, inference_tables(result)])
+    whose = [result[name] for name in ("task", "backbone") if result.get(name)]
+    seed = [f"seed {result['seed']}"] if "seed" in result else []
+    title = f"## Inference: {', '.join([*whose, *seed, result['model']])}"
+    return "\n\n".join([title, conditions, inference_tables(result)])
 
 
 def measured(title: str, program: str, result: dict, *parts: str, given: str = "") -> str:
