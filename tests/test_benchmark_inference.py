@@ -1,6 +1,8 @@
 """What is timed against each other computes the same."""
 
+import json
 import multiprocessing
+import shutil
 import time
 
 import numpy as np
@@ -9,13 +11,27 @@ import tf_keras as keras
 from transformers import BertConfig
 
 from tests.compare import assert_close
+from tests.test_pipeline import write_sst2
 from tools import inference_variants as variants
-from tools.benchmark_inference import point, random_batch
-from tools.benchmark_tables import ALONE, BASELINE, CALLED, COMPILED, FLOOR, PACKED, goals_table, inference_tables
+from tools.benchmark_inference import benchmark, point, random_batch
+from tools.benchmark_tables import (
+    ALONE,
+    BASELINE,
+    CALLED,
+    COMPILED,
+    EXPORTED,
+    FLOOR,
+    OP_BY_OP,
+    PACKED,
+    goals_table,
+    inference_tables,
+)
 from tools.flops import adapler_flops, bert_flops
 from tools.forced_schedule import ForcedSchedule
 from tools.kernel_times import op_shares, product_times
+from tools.paths import TaskPaths
 from tools.peak_memory import megabytes_at_peak
+from tools.settings import make_parser
 from tools.stopwatch import race
 
 LENGTHS = np.array([20, 9, 15])
@@ -79,6 +95,22 @@ def test_points_tell_what_was_asked_for(forced, batch):
     tables = inference_tables({"points": [found, single], "peak_memory": None, "products": products})
     titles = ("efficiency", "lr_mode / layers alone", "lr_mode / bound", "speedup over the last", "reached")
     assert all(title in tables for title in titles)
+
+
+def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
+    write_sst2(tmp_path / "data")
+    where = TaskPaths("tiny", 3, "sst2")
+    directory = shutil.copytree(saved_model, where.adaptive_models / "run_GAMMA1.0_PHI1.0_lr")
+    given = f"--TASK sst2 --MODEL_PATH {directory} --DATA_DIR {tmp_path / 'data'} --MAX_EVAL_EXAMPLES 8"
+    benchmark(make_parser("benchmark_inference", "").parse_args(given.split()))
+    result = json.loads(where.inference.read_text())
+    assert (result["task"], result["backbone"], result["seed"], result["eta_scale"]) == ("sst2", "tiny", 3, 1.0)
+    assert [one["batch_size"] for one in result["points"]] == [1, 8, 32]  # at 64 tokens it has no positions left
+    assert {one["length"] for one in result["points"]} == {"as in the data"}
+    reduced = [one["variants"] for one in result["points"]]
+    assert OP_BY_OP in reduced[0] and all(EXPORTED in one and "BERT, padded to 9" in one for one in reduced)
+    assert all(one[COMPILED]["flops_speedup"] > 1 for one in reduced)
+    assert "op by op" in inference_tables(result)
 
 
 def test_goals_count_the_points_that_reach_them():

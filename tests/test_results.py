@@ -5,16 +5,25 @@ import json
 
 import pytest
 
+from tools import plot_rationales
 from tools.benchmark_tables import COMPILED, PACKED
 from tools.paths import FIGURES, RESULTS, RESULTS_PAGE
 from tools.plot_tradeoff import length_rows, plot_task, tradeoff_rows
-from tools.result_files import is_run, read_results
+from tools.result_files import is_run, kind, read_results
 from tools.summarize_run import portable
 from tools.summarize_runs import seeds_table
 from tools.write_results import page
 
 FILES = sorted(RESULTS.glob("*.json"))
-RUNS = [result for result in read_results(FILES) if is_run(result)]
+RESULTS_READ = read_results(FILES)
+RUNS = [result for result in RESULTS_READ if is_run(result)]
+RATIONALES = [result for result in RESULTS_READ if kind(result) == "rationales"]
+
+
+def assert_figure_shows(stem: str, rows: list[dict]) -> None:
+    with open(FIGURES / f"{stem}.csv", encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == [{key: str(value) for key, value in row.items()} for row in rows]
+    assert (FIGURES / f"{stem}.png").stat().st_size > 1000
 
 
 def test_results_page_is_up_to_date():
@@ -24,9 +33,13 @@ def test_results_page_is_up_to_date():
 @pytest.mark.parametrize("task", sorted({run["task"] for run in RUNS}))
 def test_figures_are_up_to_date(task):
     runs = [run for run in RUNS if run["task"] == task]
-    for name, rows in (("tradeoff", tradeoff_rows(runs)), ("lengths", length_rows(runs))):
-        with open(FIGURES / f"{task}_{name}.csv", encoding="utf-8", newline="") as file:
-            assert list(csv.DictReader(file)) == [{key: str(value) for key, value in row.items()} for row in rows]
+    assert_figure_shows(f"{task}_tradeoff", tradeoff_rows(runs))
+    assert_figure_shows(f"{task}_lengths", length_rows(runs))
+
+
+@pytest.mark.parametrize("result", RATIONALES, ids=lambda result: result["task"])
+def test_figures_of_rationales_are_up_to_date(result):
+    assert_figure_shows(f"{result['task']}_rationales", plot_rationales.rows(result))
 
 
 def test_figures_and_their_numbers_are_drawn(tmp_path):

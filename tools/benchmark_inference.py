@@ -58,7 +58,7 @@ def benchmark(settings: argparse.Namespace) -> None:
     if settings.model_path:
         directory = model_directory(settings.model_path)
         model, run = load_saved(directory, converted=True), TaskPaths.of(directory)
-        facts = {"model": directory.name, "eta_scale": model.config.eta_scale}
+        facts = {"model": directory.name, "eta_scale": getattr(model.config, "eta_scale", 1.0)}
         if run:
             facts |= {"backbone": run.name, "seed": run.seed}
             files.append(run.inference)
@@ -80,7 +80,8 @@ def time_trained(settings: argparse.Namespace, model: TFAdapLeRForSequenceClassi
     task = task_of(settings)
     longest = model.longest_input
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), longest, data_options(settings))
-    lengths = [None, 64, 512] if not settings.full else [None, 64, 128, 256, 512]
+    fixed = (64, 128, 256, 512) if settings.full else (64, 512)
+    lengths = [None, *(length for length in fixed if length <= model.config.max_position_embeddings)]
     plain = variants.plain_bert(model)
     with tempfile.TemporaryDirectory() as temporary:
         exported = variants.saved_model(model, Path(temporary) / "saved_model")
