@@ -48,8 +48,10 @@ def write_flops(file: Path, model, examples: Examples, predictions: Predictions,
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         np.savez(temporary, row_ids=examples.row_ids, lengths=predictions.lengths, **flops)
+    pickled = file.with_suffix(".pkl")
+    pickled.unlink(missing_ok=True)  # an earlier evaluation's
     if settings.flops_pickle:
-        with replacing(file.with_suffix(".pkl")) as temporary:
+        with replacing(pickled) as temporary:
             temporary.write_bytes(pickle.dumps(flops["model"].tolist()))
 
 

@@ -15,7 +15,9 @@ def run_table(summary: dict) -> str:
     for split in (split for split in ("validation", "test") if split in adapler):
         rows.append((f"{split} FLOPs speedup", "1.00x", f"{adapler[split]['speedup']:.2f}x"))
     entered, *layers = adapler["validation"]["mean_lengths"]
-    rows.append(("mean tokens of an example", f"{entered:.1f}", f"{entered:.1f}"))
+    rows.append(("mean tokens of a validation example", *2 * (f"{entered:.1f}",)))
+    if entered_test := adapler.get("test", {}).get("mean_lengths"):
+        rows.append(("the same on test", *2 * (f"{entered_test[0]:.1f}",)))
     for number, length in enumerate(layers, start=1):
         rows.append((f"layer {number}", f"{entered:.1f}", f"{length:.1f}"))
     agreement = adapler["validation"].get("lr_mode")
