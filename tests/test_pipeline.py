@@ -156,7 +156,7 @@ def test_a_search_scores_only_what_dev_chose(flags):
     points = {model: chosen_point(json.loads(file.read_text())) for model, file in where.calibrated.items()}
     assert len(points) == 2 and all(point["eta_scale"] in (0.5, 1) for point in points.values())
     best = max(points, key=lambda model: points[model]["speedup"])
-    compared = [line.split() for line in result.stdout.splitlines() if line.startswith("| search")]
+    compared = [line.split() for line in result.stderr.splitlines() if line.startswith("| search")]
     assert [cells[1] for cells in compared] == [model.name for model in points]
     assert [cells[1] for cells in compared if "chosen" in cells] == [best.name]
     assert where.evaluation(best).exists() and not any(where.evaluation(m).exists() for m in points if m != best)
