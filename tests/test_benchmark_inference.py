@@ -12,20 +12,9 @@ from transformers import BertConfig
 
 from tests.compare import assert_close
 from tests.test_pipeline import write_sst2
+from tools import benchmark_tables as tables
 from tools import inference_variants as variants
 from tools.benchmark_inference import benchmark, point, random_batch
-from tools.benchmark_tables import (
-    ALONE,
-    BASELINE,
-    CALLED,
-    COMPILED,
-    EXPORTED,
-    FLOOR,
-    OP_BY_OP,
-    PACKED,
-    goals_table,
-    inference_tables,
-)
 from tools.flops import adapler_flops, bert_flops
 from tools.forced_schedule import ForcedSchedule
 from tools.kernel_times import op_shares, product_times
@@ -75,26 +64,26 @@ def test_points_tell_what_was_asked_for(forced, batch):
     left = np.stack(model(batch, lr_mode=True).lengths, axis=1)
     plain = variants.plain_bert(model)
     given = {
-        BASELINE: plain,
-        PACKED: variants.packed_bert(model),
-        COMPILED: variants.lr_mode(model),
-        CALLED: variants.lr_mode_call(model),
-        ALONE: variants.layers_alone(model, left),
-        FLOOR: variants.padded_to(2, plain),
+        tables.BASELINE: plain,
+        tables.PACKED: variants.packed_bert(model),
+        tables.COMPILED: variants.lr_mode(model),
+        tables.CALLED: variants.lr_mode_call(model),
+        tables.ALONE: variants.layers_alone(model, left),
+        tables.FLOOR: variants.padded_to(2, plain),
     }
     found = point(model, given, [batch], length=20, forced_speedup=2)
-    found["ops"] = op_shares(given[COMPILED].run, batch)
+    found["ops"] = op_shares(given[tables.COMPILED].run, batch)
     assert 0 < sum(found["ops"].values()) <= 1 and "MatMul" in next(iter(found["ops"]))
     reduced = adapler_flops(model.config, np.concatenate([LENGTHS[:, np.newaxis], left], axis=1)).sum()
     expected = bert_flops(model.config, np.full(3, 20)).sum() / reduced
-    assert found["variants"][COMPILED]["flops_speedup"] == pytest.approx(expected)
-    assert found["variants"][BASELINE]["flops_speedup"] == found["variants"][BASELINE]["speedup"][0] == 1
+    assert found["variants"][tables.COMPILED]["flops_speedup"] == pytest.approx(expected)
+    assert found["variants"][tables.BASELINE]["flops_speedup"] == found["variants"][tables.BASELINE]["speedup"][0] == 1
     single = found | {"batch_size": 1, "forced_speedup": 1}
     products = product_times(model.config)
     assert list(products) == sorted(products) and min(products.values()) > 0
-    tables = inference_tables({"points": [found, single], "peak_memory": None, "products": products})
+    page = tables.inference_tables({"points": [found, single], "peak_memory": None, "products": products})
     titles = ("efficiency", "lr_mode / layers alone", "lr_mode / bound", "speedup over the last", "reached")
-    assert all(title in tables for title in titles)
+    assert all(title in page for title in titles)
 
 
 def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
@@ -108,23 +97,31 @@ def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
     assert [one["batch_size"] for one in result["points"]] == [1, 8, 8]  # for 64 tokens it has no positions
     assert {one["length"] for one in result["points"]} == {"as in the data"}
     reduced = [one["variants"] for one in result["points"]]
-    assert OP_BY_OP in reduced[0] and all(EXPORTED in one and "BERT, padded to 9" in one for one in reduced)
-    assert all(one[COMPILED]["flops_speedup"] > 1 for one in reduced)
-    assert "op by op" in inference_tables(result)
+    assert tables.OP_BY_OP in reduced[0] and all(
+        tables.EXPORTED in one and "BERT, padded to 9" in one for one in reduced
+    )
+    assert all(one[tables.COMPILED]["flops_speedup"] > 1 for one in reduced)
+    assert "op by op" in tables.inference_tables(result)
 
 
 def test_goals_count_the_points_that_reach_them():
     def at(batch_size: int, forced: float, flops: float, seconds: float) -> dict:
-        times = {BASELINE: 6.0, PACKED: 6.0, COMPILED: seconds, CALLED: 1.2 * seconds, FLOOR: 1.0}
+        times = {
+            tables.BASELINE: 6.0,
+            tables.PACKED: 6.0,
+            tables.COMPILED: seconds,
+            tables.CALLED: 1.2 * seconds,
+            tables.FLOOR: 1.0,
+        }
         values = {name: {"p50": p50, "efficiency": 6 / p50 / flops} for name, p50 in times.items()}
-        values[PACKED]["efficiency"], values[COMPILED]["flops_speedup"] = 1.0, flops
+        values[tables.PACKED]["efficiency"], values[tables.COMPILED]["flops_speedup"] = 1.0, flops
         return {"batch_size": batch_size, "forced_speedup": forced, "variants": values}
 
     points = [at(1, 1, 1.0, 6.2), at(1, 3, 3.0, 4.0), at(1, 10, 10.0, 1.2)]
-    points += [{**at(8, 2, 2.0, seconds)} for seconds in (3.1, 3.5)]
+    points += [at(8, 2, 2.0, seconds) for seconds in (3.1, 3.5)]
     for batch in points[3:]:
-        del batch["variants"][FLOOR]
-    lines = goals_table(points).splitlines()[2:]
+        del batch["variants"][tables.FLOOR]
+    lines = tables.goals_table(points).splitlines()[2:]
     reached = [[cell.strip() for cell in line.split("|")[2:4]] for line in lines]
     assert reached == [
         ["1 of 2", "0.86"],

@@ -60,7 +60,7 @@ def reported_split(summary: dict) -> str:
 def _is_of(timed: dict, run: dict) -> bool:
     """Whether an inference benchmark timed a run's model, at its speed; one elsewhere knows no backbone or seed."""
     model = Path(run["adapler"]["model"]).name.removesuffix(".h5")
-    chosen = (run.get("eta_scales") or {}).get("chosen")
+    chosen = (run["eta_scales"] or {}).get("chosen")
     facts = {"backbone": run["backbone"], "seed": run["seed"], "eta_scale": 1.0 if chosen is None else chosen}
     same = (timed.get("task"), timed["model"]) == (run["task"], model)
     return same and all(timed.get(name) in (None, value) for name, value in facts.items())
