@@ -84,6 +84,11 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         """Tokens that the model takes: the MAX_LENGTH it was trained with, or else its positions."""
         return getattr(self.config, "MAX_LENGTH", self.config.max_position_embeddings)
 
+    @property
+    def eta_scale(self) -> float:
+        """Factor on every threshold that the config asks for."""
+        return getattr(self.config, "eta_scale", 1.0)
+
     def to_AdapLeR(self) -> None:
         """Adds the length reduction, with fresh predictors, eta 0.25 and theta 1. Does nothing the second time."""
         if self.is_adapler:
@@ -152,7 +157,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         if lr_mode and training:
             raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
         attention_mask = self._checked_mask(input_ids, inputs_embeds, attention_mask)
-        eta_scale = getattr(self.config, "eta_scale", 1.0) if eta_scale is None else eta_scale
+        eta_scale = self.eta_scale if eta_scale is None else eta_scale
         wanted = output_attentions, output_hidden_states
         if lr_mode:
             output = self._run_lr_mode(inputs, attention_mask, eta_scale, *wanted)

@@ -58,7 +58,7 @@ def benchmark(settings: argparse.Namespace) -> None:
     if settings.model_path:
         directory = model_directory(settings.model_path)
         model, run = load_saved(directory, converted=True), TaskPaths.of(directory)
-        facts = {"model": directory.name, "eta_scale": getattr(model.config, "eta_scale", 1.0)}
+        facts = {"model": directory.name, "eta_scale": model.eta_scale}
         if run:
             facts |= {"backbone": run.name, "seed": run.seed}
             files.append(run.inference)
