@@ -270,6 +270,24 @@ def test_hold_out_moves_the_published_validation_split_to_test(tmp_path):
     assert list(hold_out(TABLE["mnli"], 10).splits) == ["train", "test", "test_mismatched"]
 
 
+def test_hold_out_of_phrases_takes_whole_sentences_and_leaves_none_of_their_phrases(tmp_path):
+    whole = ["a film to see twice ", "not a film for me ", "dull ", "so slow that i slept "]
+    parts = ["a film", "to  see", "for me ", "film", "slow that i", "a film to see twice"]
+    options = DataOptions(tmp_path)
+    (tmp_path / "sst2").mkdir()
+    for split, texts in (("train", parts[:3] + whole + parts[3:]), ("validation", ["an odd one"])):
+        lines = [json.dumps({"sentence": text, "label": i % 2}) for i, text in enumerate(texts)]
+        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(lines))
+    task = hold_out(TABLE["sst2"], 2)
+    train, validation = (load_rows(task, split, options)["sentence"][:] for split in ("train", "validation"))
+    assert len(validation) == 2 and set(validation) < set(whole)
+    spaced = [f" {' '.join(sentence.split())} " for sentence in validation]
+    kept = [text for text in parts + whole if not any(f" {' '.join(text.split())} " in held for held in spaced)]
+    assert sorted(train) == sorted(kept) and set(parts) - set(train)
+    with pytest.raises(UserError, match="4 whole sentences"):
+        load_rows(hold_out(TABLE["sst2"], 4), "train", options)
+
+
 def test_hold_out_reads_the_published_validation_file(movies):
     train, dev, test = (
         len(load_rows(hold_out(TABLE["movie_rationales"], 1), split, movies))

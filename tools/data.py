@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
-from sklearn.model_selection import GroupShuffleSplit
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from transformers import PreTrainedTokenizerBase
 
-from tools import demo_task, paths, readers, windows
+from tools import demo_task, paths, phrases, readers, windows
 from tools.errors import UserError
 from tools.examples import Examples, has_evidence
 from tools.lock import locked
@@ -102,6 +102,8 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
     count = task.held_out_rows(len(rows))
     if not 0 < count < len(rows):
         raise UserError(f"{task.name} has {len(rows)} training rows: {count} cannot be held out for validation")
+    if task.phrases and not by_group:
+        return _sentences_held_out(task, rows, count)
     if not by_group:
         cut = rows.train_test_split(count, seed=SPLIT_SEED)
         return cut["train"], cut["test"]
@@ -110,6 +112,16 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
     splitter = GroupShuffleSplit(1, test_size=count / len(rows), random_state=SPLIT_SEED)
     train, validation = next(splitter.split(rows, groups=rows[task.group_column][:]))
     return rows.select(train), rows.select(validation)
+
+
+def _sentences_held_out(task: Task, rows: datasets.Dataset, count: int) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """(train, validation): `count` whole sentences, and the rows that are no phrase of them."""
+    texts = rows[task.text_columns[0]][:]
+    whole = phrases.whole_texts(texts)
+    if count >= len(whole):
+        raise UserError(f"{task.name} has {len(whole)} whole sentences for training: {count} cannot be held out")
+    _, validation = train_test_split(whole, test_size=count, random_state=SPLIT_SEED)
+    return rows.select(phrases.texts_outside(texts, (texts[row] for row in validation))), rows.select(validation)
 
 
 def _generated(task: Task) -> Path:

@@ -140,7 +140,8 @@ FLAGS: dict[str, dict] = {
     "ONLY_LAST_LAYER": {"action": "store_true", "help": "store the last layer's only"},
     "HOLD_OUT": {
         "type": positive,
-        "help": "take this many training rows for validation, and the published validation split for test",
+        "help": "take this many training rows (of sst2, whole sentences with all their phrases) for validation, and "
+        "the published validation split for test",
     },
     "SPLIT_BY_BODY": {"action": "store_true", "help": "fnc: no article body of validation occurs in train"},
     "RESUME": {"action": "store_true", "help": "go on after the last finished epoch of a run that was interrupted"},

@@ -28,6 +28,7 @@ class Task:
         rationale: row -> the words, separated by white space, that humans marked, 0/1 each (none: nobody was asked).
         windowed: long documents are cut into windows (see `tools.windows`); rows have `spans`.
         empty_texts: some of the published texts are empty; elsewhere an empty text is an error.
+        phrases: rows of train are sentences and phrases of them (see `tools.phrases`).
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     rationale: Callable[[dict], list[int]] | None = None
     windowed: bool = False
     empty_texts: bool = False
+    phrases: bool = False
 
     @property
     def outputs(self) -> int:
@@ -71,7 +73,8 @@ class Task:
 def hold_out(task: Task, rows: int) -> Task:
     """The task with `rows` training rows for validation and its published validation splits for test.
 
-    For tasks whose test labels are hidden: settings are chosen on rows that no score is reported for.
+    For tasks whose test labels are hidden: settings are chosen on rows that no score is reported for. Where train has
+    phrases, the rows are whole sentences, and train loses their phrases.
 
     Raises:
         UserError: the task has no published validation split.
@@ -126,7 +129,7 @@ ROWS = (
         generated=True,
         rationale=lambda row: row["rationale"],
     ),
-    glue("sst2", ("sentence",), ("negative", "positive"), "accuracy"),
+    glue("sst2", ("sentence",), ("negative", "positive"), "accuracy", phrases=True),
     glue("mrpc", PAIR, ("not_equivalent", "equivalent"), "f1", "accuracy"),
     glue("qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), "f1", "accuracy", empty_texts=True),
     glue("qnli", ("question", "sentence"), ENTAILMENT, "accuracy"),
