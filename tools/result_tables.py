@@ -61,16 +61,19 @@ def choice_table(curves: dict[str, dict], best: str | None) -> str:
 
 
 def earlier_table(summaries: list[dict]) -> str:
-    """One row a run: its settings, dev scores of BERT and AdapLeR, FLOPs speedup."""
-    head = ("task", "backbone", "seed", "rows", "epochs", "gamma", "phi", "metric", "BERT", "AdapLeR", "FLOPs speedup")
-    rows = [(*head, "commit")]
+    """A row for every run and split that was scored: its settings, scores of BERT and AdapLeR, FLOPs speedup."""
+    head = ("task", "backbone", "seed", "rows", "held out", "epochs", "gamma", "phi", "split", "mean tokens", "metric")
+    rows = [(*head, "BERT", "AdapLeR", "FLOPs speedup", "commit")]
     for run in summaries:
-        settings = run["settings"]["train_adapler"]
-        scores = [f"{run[model]['validation'][run['metric']]:.4f}" for model in ("bert", "adapler")]
-        asked = (settings[name] or "all" for name in ("max_train_examples", "epochs", "gamma", "phi"))
-        speedup = f"{run['adapler']['validation']['speedup']:.2f}x"
-        whose = run["task"], run["backbone"], run["seed"]
-        rows.append((*whose, *asked, run["metric"], *scores, speedup, run["commit"]))
+        settings, metric, adapler = run["settings"]["train_adapler"], run["metric"], run["adapler"]
+        asked = (settings["max_train_examples"] or "all", *(settings[name] for name in ("epochs", "gamma", "phi")))
+        whose = run["task"], run["backbone"], run["seed"], asked[0], settings.get("hold_out") or "", *asked[1:]
+        for split in ("validation", "test"):
+            scored = adapler.get(split, {})
+            if metric in scored:
+                scores = (f"{run[model][split][metric]:.4f}" for model in ("bert", "adapler"))
+                tokens = f"{scored['mean_lengths'][0]:.1f}"
+                rows.append((*whose, split, tokens, metric, *scores, f"{scored['speedup']:.2f}x", run["commit"]))
     return markdown(rows)
 
 

@@ -63,7 +63,10 @@ def seeds_section(results: list[dict]) -> str:
 
 def tried_section(summaries: list[dict]) -> str:
     """Runs in results/tried/, whose place a later setting took."""
-    about = "Runs whose place a later setting took, in `results/tried/`, by their scores on the dev set of that time."
+    about = (
+        "Runs whose place a later setting took, in `results/tried/`. SST-2's held-out rows were cut at random, so that "
+        "most are phrases."
+    )
     return "\n\n".join(["## What was tried before", about, earlier_table(summaries)]) + "\n"
 
 
