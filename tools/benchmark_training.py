@@ -1,4 +1,5 @@
-"""Times training: the joint step against plain fine-tuning, saliencies against a backward pass, trimmed against padded.
+"""Times training: the joint step against plain fine-tuning, saliencies against a backward pass, and batches that are
+padded to a fixed length, trimmed to their longest example, or made of examples of similar length.
 
 One process, one backbone, real training batches of --TASK; everything takes turns. A ratio is the median of the rounds'
 own, with the lowest and the highest.
@@ -18,7 +19,7 @@ import tensorflow as tf
 from models.training_step import Objective, adam
 from tools.checkpoints import load_backbone, load_tokenizer, resolve_backbone
 from tools.data import load_examples
-from tools.examples import INPUTS_SPEC
+from tools.examples import INPUTS_SPEC, Examples
 from tools.files import write_json
 from tools.result_tables import training_table
 from tools.run_record import provenance
@@ -35,22 +36,25 @@ def benchmark(settings: argparse.Namespace) -> None:
     task, tokenizer = task_of(settings), load_tokenizer(settings.backbone)
     options = data_options(settings)
     examples = load_examples(task, "train", tokenizer, settings.max_length, options).shuffled(0)
-    examples = examples.take(np.arange(min(len(examples), BATCHES * settings.batch_size)))
-    trimmed = [as_training_batch(*batch) for batch in examples.batches(settings.batch_size)]
-    times = race(make_steps(settings, task), trimmed, ROUNDS, desc="batches")
+    batch_size = min(settings.batch_size, len(examples))
+    batches = sample(examples, batch_size)
+    times = race(make_steps(settings, task), batches, ROUNDS, desc="batches")
     result = {
         "kind": "training",
         "task": task.name,
         "backbone": Path(settings.backbone).name,
         "labels": task.outputs,
         "max_length": settings.max_length,
-        "batch_size": settings.batch_size,
+        "batch_size": batch_size,
         **provenance(),
-        "seconds": {name: timing.total / len(trimmed) for name, timing in times.items()},
+        "seconds": {name: timing.total / len(batches) for name, timing in times.items()},
         "ratios": {
             "joint step / fine-tuning step": times["fine-tuning step"].ratio(times["joint step"]),
             "saliencies / forward and backward to h0": times["forward and backward to h0"].ratio(times["saliencies"]),
             "joint step, padded / trimmed": times["joint step"].ratio(times["joint step, padded"]),
+            "joint step, padded / similar lengths": times["joint step, similar lengths"].ratio(
+                times["joint step, padded"]
+            ),
         },
     }
     if settings.save:
@@ -58,21 +62,39 @@ def benchmark(settings: argparse.Namespace) -> None:
     print(training_table(result))
 
 
+def sample(examples: Examples, batch_size: int) -> list[tuple[tuple, tuple]]:
+    """Batches of one epoch in pairs: one at random, and one of examples of similar length.
+
+    The latter's lengths are spread evenly over all of the epoch's, so that they stand for it.
+    """
+    whole = len(examples) // batch_size
+    count = min(BATCHES, whole)
+    grouped = examples.grouped_by_length(batch_size, seed=0).take(np.arange(whole * batch_size))
+    by_length = np.argsort(grouped.lengths.reshape(whole, batch_size).max(axis=1))
+    spread = by_length[((np.arange(count) + 0.5) * whole / count).astype(int)]
+    rows = spread[:, None] * batch_size + np.arange(batch_size)
+    orders = examples.take(np.arange(count * batch_size)), grouped.take(rows.ravel())
+    pairs = zip(*(order.batches(batch_size) for order in orders), strict=True)
+    return [(as_training_batch(*one), as_training_batch(*other)) for one, other in pairs]
+
+
 def make_steps(settings: argparse.Namespace, task) -> dict:
-    """Name -> function of a batch that returns when the work is done."""
+    """Name -> function of a pair of batches that returns when the work is done."""
     plain = load_backbone(settings.backbone, task, settings.max_length)
     plain.compile(adam(1e-6, 10**6, 1, 1e-8), objective=Objective())
     joint = load_backbone(settings.backbone, task, settings.max_length, attention_probs_dropout_prob=0.0)
     joint.to_AdapLeR()
     explained = load_backbone(settings.backbone, task, settings.max_length)
     step = joint_step(joint)
-    return {
+    at_random = {
         "fine-tuning step": _step(plain),
         "joint step": step,
         "joint step, padded": lambda batch: step(pad(batch, settings.max_length)),
         "saliencies": _saliencies(explained),
         "forward and backward to h0": _backward(explained),
     }
+    variants = {name: lambda pair, run=run: run(pair[0]) for name, run in at_random.items()}
+    return variants | {"joint step, similar lengths": lambda pair: step(pair[1])}
 
 
 def joint_step(model):

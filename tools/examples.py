@@ -83,6 +83,17 @@ class Examples:
         """The examples in the one order that a seed gives."""
         return self.take(np.random.default_rng(seed).permutation(len(self)))
 
+    def grouped_by_length(self, batch_size: int, seed: int) -> Examples:
+        """The examples in an order whose batches hold examples of similar length.
+
+        The batches come in random order; those of equal length meet at random if the examples' order is. What is left
+        over from full batches, the shortest, comes last.
+        """
+        by_length = np.argsort(self.lengths, kind="stable")
+        rest, whole = np.split(by_length, [len(self) % batch_size])
+        batches = np.random.default_rng(seed).permutation(whole.reshape(-1, batch_size))
+        return self.take(np.concatenate([batches.ravel(), rest]))
+
     def batches(self, batch_size: int, reshuffle_seed: int | None = None, first_epoch: int = 0) -> tf.data.Dataset:
         """Batches (inputs, targets), each padded to its own longest example.
 

@@ -131,6 +131,11 @@ FLAGS: dict[str, dict] = {
         "action": "store_true",
         "help": "another order of examples each epoch (published: one order)",
     },
+    "GROUP_BY_LENGTH": {
+        "action": "store_true",
+        "help": "batches of examples of similar length, which have little padding; several times faster where lengths "
+        "differ (published: batches at random)",
+    },
     "TEXT": {"nargs": "+", "help": "a text, or the two of a pair"},
     "INDEX": {"type": int, "default": 0, "help": "row of the split, from 0"},
     "HTML": {"type": Path, "help": "also write a web page"},
@@ -212,8 +217,10 @@ _TRAINING = [
     "LEARNING_RATE",
     "WARMUP_RATIO",
     "RESHUFFLE",
+    "GROUP_BY_LENGTH",
     "RESUME",
 ]
+_EXCLUSIVE = ("RESHUFFLE", "GROUP_BY_LENGTH")
 _SUBSETS = ["MAX_TRAIN_EXAMPLES", "MAX_EVAL_EXAMPLES", "SPLIT_BY_BODY"]
 _SPEED = ["GAMMA", "PHI", "SAVE_NAME", "SPEEDUP_LEARNING_RATE", "CP_LEARNING_RATE", "ETA_INIT"]
 
@@ -302,10 +309,12 @@ def make_parser(stage: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    for flag in (STAGES | PROGRAMS)[stage]:
+    flags = (STAGES | PROGRAMS)[stage]
+    exclusive = parser.add_mutually_exclusive_group() if set(_EXCLUSIVE) <= set(flags) else parser
+    for flag in flags:
         name = flag.removesuffix("?")
         options = _with_metavar(name, stage) | ({"required": False} if flag.endswith("?") else {})
-        parser.add_argument(f"--{name}", dest=name.lower(), **options)
+        (exclusive if name in _EXCLUSIVE else parser).add_argument(f"--{name}", dest=name.lower(), **options)
     return parser
 
 

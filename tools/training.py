@@ -29,6 +29,7 @@ def fit(
 ) -> None:
     """Trains a compiled model; every epoch visits the examples in one order, unless --RESHUFFLE.
 
+    With --GROUP_BY_LENGTH that is an order of batches of similar length.
     With --RESUME it goes on after the last finished epoch of an earlier run, as if that had not been interrupted.
 
     Args:
@@ -43,7 +44,10 @@ def fit(
         keeper.resume(first)
         print(f"{first} of {settings.epochs} epochs are finished", flush=True)
     seed = settings.data_seed
-    batches = examples.shuffled(seed).batches(settings.batch_size, seed if settings.reshuffle else None, first)
+    examples = examples.shuffled(seed)
+    if settings.group_by_length:
+        examples = examples.grouped_by_length(settings.batch_size, seed)
+    batches = examples.batches(settings.batch_size, seed if settings.reshuffle else None, first)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
     callbacks = [progress, StopAtNaN(), *others, keeper, board, backup]
     try:

@@ -76,14 +76,13 @@ def run_section(summary: dict) -> str:
     rows = adapler["max_train_examples"] or "all"
     held_out = f", {adapler['hold_out']} more for validation" if adapler.get("hold_out") else ""
     start = "the fine-tuned model" if adapler["initial_model_path"] else "the pretrained backbone"
-    precision = " in bfloat16" if adapler["mixed_precision"] else ""
     scored = f", {adapler['max_eval_examples']} scored of a split" if adapler["max_eval_examples"] else ""
     other_task = f" from {fine_tune['initial_model_path']}" if fine_tune["initial_model_path"] else ""
     conditions = (
         f"Backbone {summary['backbone']}, {rows} training examples{held_out}{scored}, MAX_LENGTH "
         f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}"
-        f"{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}{precision}, "
-        f"speed-up rate {adapler['speedup_learning_rate']}, "
+        f"{_means(fine_tune)}{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}"
+        f"{_means(adapler)}, speed-up rate {adapler['speedup_learning_rate']}, "
         f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, from {start}, "
         f"gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
     )
@@ -93,6 +92,12 @@ def run_section(summary: dict) -> str:
     if scales := summary.get("eta_scales"):
         parts += ["The speed dial (`tools/calibrate.py`), by its dev scores:", scales_table(summary["metric"], scales)]
     return "\n\n".join(parts)
+
+
+def _means(settings: dict) -> str:
+    """How a training stage was made faster."""
+    precision = " in bfloat16" if settings["mixed_precision"] else ""
+    return precision + (" in batches of similar length" if settings.get("group_by_length") else "")
 
 
 CAPTIONS = {
