@@ -102,11 +102,16 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
     count = task.held_out_rows(len(rows))
     if not 0 < count < len(rows):
         raise UserError(f"{task.name} has {len(rows)} training rows: {count} cannot be held out for validation")
-    if task.phrases and not by_group:
+    if by_group:
+        return _groups_apart(task, rows, count)
+    if task.phrases:
         return _sentences_held_out(task, rows, count)
-    if not by_group:
-        cut = rows.train_test_split(count, seed=SPLIT_SEED)
-        return cut["train"], cut["test"]
+    cut = rows.train_test_split(count, seed=SPLIT_SEED)
+    return cut["train"], cut["test"]
+
+
+def _groups_apart(task: Task, rows: datasets.Dataset, count: int) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """(train, validation): about `count` rows for validation, no group in both."""
     if task.group_column is None:
         raise UserError(f"--SPLIT_BY_BODY is for fnc; {task.name} has no bodies that several rows share")
     splitter = GroupShuffleSplit(1, test_size=count / len(rows), random_state=SPLIT_SEED)
