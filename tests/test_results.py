@@ -73,6 +73,17 @@ def test_wall_clock_stands_beside_the_run_whose_model_was_timed():
         assert "2.00x" not in seeds_table([run, timed(run, **other)])
 
 
+def test_only_seeds_of_one_setting_are_averaged():
+    run = next(run for run in RUNS if run["task"] == "mrpc")
+    second, other = (json.loads(json.dumps(run)) | {"seed": seed} for seed in (98, 99))
+    for stage in second["settings"].values():
+        stage["data_seed"] = 98
+    other["settings"]["train_adapler"]["phi"] = 7
+    lines = seeds_table([run, second, other]).splitlines()[2:]
+    assert len(lines) == 2 and sum("±" in line for line in lines) == 1
+    assert f"| {run['seed']} 98 |" in "\n".join(lines)
+
+
 def test_a_table_counts_no_run_twice():
     with pytest.raises(Exception, match="same seed"):
         seeds_table(RUNS[:1] * 2)

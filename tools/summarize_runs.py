@@ -17,15 +17,17 @@ from tools.result_files import is_run, kind, read_results
 from tools.result_tables import markdown
 
 HEAD = (
-    *("task", "backbone", "seeds", "split", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup"),
+    *("task", "backbone", "rows", "seeds", "split", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup"),
     *("wall-clock speedup", "commit"),
 )
+OF_ONE_RUN = ("data_seed", "data_dir", "gpu", "resume", "save_name")
+"""Flags in which runs of one setting may differ."""
 TIMED_BATCH = 32
 """Examples per batch of the wall-clock speedup."""
 
 
 def seeds_table(results: Iterable[dict]) -> str:
-    """One row a task and backbone, scored on the split that no setting was chosen on, where its labels are known.
+    """One row a task, backbone and setting, scored on the split that nothing was chosen on, where its labels are known.
 
     The wall-clock speedup is that of tools/benchmark_inference.py on the task's dev set, where it ran on a run's model:
     lr_mode against BERT, both compiled and without padding, as FLOPs are counted; batches of 32.
@@ -38,8 +40,9 @@ def seeds_table(results: Iterable[dict]) -> str:
     timed = [result for result in results if kind(result) == "inference"]
     groups: dict[tuple, list[dict]] = {}
     for summary in summaries:
-        groups.setdefault((summary["task"], summary["backbone"], reported_split(summary)), []).append(summary)
-    rows = [_row(*key, runs, timed) for key, runs in sorted(groups.items())]
+        key = summary["task"], summary["backbone"], reported_split(summary), _setting(summary)
+        groups.setdefault(key, []).append(summary)
+    rows = [_row(*key[:3], runs, timed) for key, runs in sorted(groups.items())]
     return markdown([HEAD, *rows])
 
 
@@ -50,6 +53,18 @@ def wall_clock(result: dict) -> float | None:
             reduced, packed = (point["variants"][name]["speedup"][0] for name in (COMPILED, PACKED))
             return reduced / packed
     return None
+
+
+def _setting(summary: dict) -> tuple[tuple[str, str, str], ...]:
+    """What a run was asked for, in any stage; runs that differ in their seed alone have the same."""
+    return tuple(
+        sorted(
+            (stage, name, "given" if name == "initial_model_path" else str(value))
+            for stage, settings in summary["settings"].items()
+            for name, value in settings.items()
+            if value and name not in OF_ONE_RUN
+        )
+    )
 
 
 def reported_split(summary: dict) -> str:
@@ -75,9 +90,10 @@ def _row(task: str, backbone: str, split: str, runs: list[dict], timed: list[dic
     if len({run["seed"] for run in runs}) < len(runs):
         raise UserError(f"two results of {task}, {backbone} have the same seed")
     walls = [wall for run in runs for one in timed if _is_of(one, run) and (wall := wall_clock(one))]
+    rows = runs[0]["settings"]["train_adapler"]["max_train_examples"] or "all"
     seeds = " ".join(str(run["seed"]) for run in runs)
     commits = " ".join(sorted({str(run["commit"]) for run in runs}))
-    return (task, backbone, seeds, split, metric, *cells, _mean(walls, ".2f") + "x" if walls else "", commits)
+    return (task, backbone, rows, seeds, split, metric, *cells, _mean(walls, ".2f") + "x" if walls else "", commits)
 
 
 def _mean(values: list[float], form: str) -> str:

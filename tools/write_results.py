@@ -54,8 +54,8 @@ def page(results: Path) -> str:
 def seeds_section(results: list[dict]) -> str:
     """All tasks at a glance."""
     about = (
-        "Mean and standard deviation over seeds, on test where its labels are known and nothing was chosen on it, else "
-        "on validation. FLOPs are counted without padding; wall clock likewise, where it ran: compiled lr_mode "
+        "Mean and standard deviation over seeds of one setting, on test where its labels are known and nothing was "
+        "chosen on it, else on validation; rows are training examples. FLOPs are counted without padding; wall clock likewise, where it ran: compiled lr_mode "
         "against compiled BERT without padding, batches of 32 of the task's dev examples."
     )
     return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
