@@ -55,8 +55,9 @@ def seeds_section(results: list[dict]) -> str:
     """All tasks at a glance."""
     about = (
         "Mean and standard deviation over seeds of one setting, on test where its labels are known and nothing was "
-        "chosen on it, else on validation; rows are training examples. FLOPs are counted without padding; wall clock likewise, where it ran: compiled lr_mode "
-        "against compiled BERT without padding, batches of 32 of the task's dev examples."
+        "chosen on it, else on validation; rows are training examples. FLOPs are counted without padding; wall clock "
+        "likewise, where it ran: compiled lr_mode against compiled BERT without padding, batches of 32 of the task's "
+        "dev examples."
     )
     return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
 
