@@ -178,7 +178,7 @@ def test_summaries_make_the_table_over_seeds(whole_run):
     _, where = whole_run
     assert json.loads(where.summary.read_text())["seed"] == 7
     table = run("python tools/summarize_runs.py --TASK sst2")
-    assert table.returncode == 0 and f"| sst2 | {NAME} | 7 " in " ".join(table.stdout.split())
+    assert table.returncode == 0 and f"| sst2 | {NAME} | all | 7 " in " ".join(table.stdout.split())
     assert run("python tools/summarize_runs.py --TASK mrpc").stdout.count("\n") == 2
 
 
