@@ -97,7 +97,7 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
     """(train, validation) of a train split.
 
     Raises:
-        UserError: the task knows no groups to split by.
+        UserError: so many cannot be held out, or the task knows no groups to split by.
     """
     count = task.held_out_rows(len(rows))
     if not 0 < count < len(rows):
@@ -111,7 +111,11 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
 
 
 def _groups_apart(task: Task, rows: datasets.Dataset, count: int) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """(train, validation): about `count` rows for validation, no group in both."""
+    """(train, validation): about `count` rows for validation, no group in both.
+
+    Raises:
+        UserError: the task knows no groups to split by.
+    """
     if task.group_column is None:
         raise UserError(f"--SPLIT_BY_BODY is for fnc; {task.name} has no bodies that several rows share")
     splitter = GroupShuffleSplit(1, test_size=count / len(rows), random_state=SPLIT_SEED)
@@ -120,7 +124,11 @@ def _groups_apart(task: Task, rows: datasets.Dataset, count: int) -> tuple[datas
 
 
 def _sentences_held_out(task: Task, rows: datasets.Dataset, count: int) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """(train, validation): `count` whole sentences, and the rows that are no phrase of them."""
+    """(train, validation): the rows that are no phrase of `count` whole sentences, and these.
+
+    Raises:
+        UserError: there are not more sentences than that.
+    """
     texts = rows[task.text_columns[0]][:]
     whole = phrases.whole_texts(texts)
     if count >= len(whole):

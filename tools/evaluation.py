@@ -43,9 +43,7 @@ def predict(
     Args:
         eta_scale: factor on a converted model's thresholds (default: the config's).
     """
-    if eta_scale is None:
-        eta_scale = getattr(model.config, "eta_scale", 1.0)
-    scale = tf.constant(eta_scale, tf.float32)
+    scale = tf.constant(model.eta_scale if eta_scale is None else eta_scale, tf.float32)
     order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
     batches = examples.take(order).batches(batch_size)
     run, parts = _forward(model, model.is_adapler), []

@@ -22,6 +22,11 @@ def is_run(result: dict) -> bool:
     return kind(result) == "run"
 
 
+def training_rows(summary: dict) -> int | str:
+    """How many training examples a run had, or "all"."""
+    return summary["settings"]["train_adapler"]["max_train_examples"] or "all"
+
+
 def chosen_point(scales: dict) -> dict | None:
     """The point that tools/calibrate.py chose of a curve; None if every one lost too much."""
     return next((point for point in scales["curve"] if point["eta_scale"] == scales["chosen"]), None)

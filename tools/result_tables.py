@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.result_files import chosen_point
+from tools.result_files import chosen_point, training_rows
 
 
 def run_table(summary: dict) -> str:
@@ -65,11 +65,11 @@ def earlier_table(summaries: list[dict]) -> str:
     head = ("task", "backbone", "seed", "rows", "held out", "epochs", "gamma", "phi", "split", "mean tokens", "metric")
     rows = [(*head, "BERT", "AdapLeR", "FLOPs speedup", "commit")]
     for run in summaries:
-        settings, metric, adapler = run["settings"]["train_adapler"], run["metric"], run["adapler"]
-        asked = (settings["max_train_examples"] or "all", *(settings[name] for name in ("epochs", "gamma", "phi")))
-        whose = run["task"], run["backbone"], run["seed"], asked[0], settings.get("hold_out") or "", *asked[1:]
+        settings, metric = run["settings"]["train_adapler"], run["metric"]
+        asked = training_rows(run), settings.get("hold_out") or "", *(settings[n] for n in ("epochs", "gamma", "phi"))
+        whose = run["task"], run["backbone"], run["seed"], *asked
         for split in ("validation", "test"):
-            scored = adapler.get(split, {})
+            scored = run["adapler"].get(split, {})
             if metric in scored:
                 scores = (f"{run[model][split][metric]:.4f}" for model in ("bert", "adapler"))
                 tokens = f"{scored['mean_lengths'][0]:.1f}"

@@ -133,8 +133,8 @@ FLAGS: dict[str, dict] = {
     },
     "GROUP_BY_LENGTH": {
         "action": "store_true",
-        "help": "batches of examples of similar length, which have little padding; several times faster where lengths "
-        "differ (published: batches at random)",
+        "help": "batches of examples of similar length, which have little padding; faster where lengths differ "
+        "(published: batches at random)",
     },
     "TEXT": {"nargs": "+", "help": "a text, or the two of a pair"},
     "INDEX": {"type": int, "default": 0, "help": "row of the split, from 0"},

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.benchmark_tables import COMPILED, PACKED
 from tools.errors import UserError
 from tools.paths import SUMMARIES
-from tools.result_files import is_run, kind, read_results
+from tools.result_files import is_run, kind, read_results, training_rows
 from tools.result_tables import markdown
 
 HEAD = (
@@ -90,10 +90,10 @@ def _row(task: str, backbone: str, split: str, runs: list[dict], timed: list[dic
     if len({run["seed"] for run in runs}) < len(runs):
         raise UserError(f"two results of {task}, {backbone} have the same seed")
     walls = [wall for run in runs for one in timed if _is_of(one, run) and (wall := wall_clock(one))]
-    rows = runs[0]["settings"]["train_adapler"]["max_train_examples"] or "all"
     seeds = " ".join(str(run["seed"]) for run in runs)
     commits = " ".join(sorted({str(run["commit"]) for run in runs}))
-    return (task, backbone, rows, seeds, split, metric, *cells, _mean(walls, ".2f") + "x" if walls else "", commits)
+    whose = task, backbone, training_rows(runs[0]), seeds, split, metric
+    return (*whose, *cells, _mean(walls, ".2f") + "x" if walls else "", commits)
 
 
 def _mean(values: list[float], form: str) -> str:

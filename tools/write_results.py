@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
-from tools.result_files import is_run, kind, read_results
+from tools.result_files import is_run, kind, read_results, training_rows
 from tools.result_tables import (
     bad_inputs_table,
     earlier_table,
@@ -65,8 +65,8 @@ def seeds_section(results: list[dict]) -> str:
 def tried_section(summaries: list[dict]) -> str:
     """Runs in results/tried/, whose place a later setting took."""
     about = (
-        "Runs whose place a later setting took, in `results/tried/`. SST-2's held-out rows were cut at random, so that "
-        "most are phrases."
+        "Runs whose place a later setting took, in `results/tried/`. Mean tokens tell whether the dev set that a "
+        "setting was chosen on is like the test set."
     )
     return "\n\n".join(["## What was tried before", about, earlier_table(summaries)]) + "\n"
 
@@ -74,13 +74,12 @@ def tried_section(summaries: list[dict]) -> str:
 def run_section(summary: dict) -> str:
     """One run's heading, conditions, table and what else was tried."""
     fine_tune, adapler = (summary["settings"][stage] for stage in ("fine_tune", "train_adapler"))
-    rows = adapler["max_train_examples"] or "all"
     held_out = f", {adapler['hold_out']} more for validation" if adapler.get("hold_out") else ""
     start = "the fine-tuned model" if adapler["initial_model_path"] else "the pretrained backbone"
     scored = f", {adapler['max_eval_examples']} scored of a split" if adapler["max_eval_examples"] else ""
     other_task = f" from {fine_tune['initial_model_path']}" if fine_tune["initial_model_path"] else ""
     conditions = (
-        f"Backbone {summary['backbone']}, {rows} training examples{held_out}{scored}, MAX_LENGTH "
+        f"Backbone {summary['backbone']}, {training_rows(summary)} training examples{held_out}{scored}, MAX_LENGTH "
         f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}"
         f"{_means(fine_tune)}{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}"
         f"{_means(adapler)}, speed-up rate {adapler['speedup_learning_rate']}, "
