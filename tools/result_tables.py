@@ -33,20 +33,27 @@ def run_table(summary: dict) -> str:
 
 def tried_table(summary: dict) -> str:
     """All AdapLeR runs of a task: settings, and score and speedup of each epoch on validation."""
-    rows = [("gamma", "phi", "rates (BERT, CPs, speed-up)", "start", "epoch", summary["metric"], "FLOPs speedup", "")]
+    rows = [(*STAGE_3_HEAD, "epoch", summary["metric"], "FLOPs speedup", "")]
     for run in summary["tried"]:
-        settings = run["settings"]
-        names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
-        rates = ", ".join(str(settings[name] or settings["learning_rate"]) for name in names)
-        start = "fine-tuned" if settings["initial_model_path"] else "pretrained"
+        asked = _stage_3_cells(run["settings"])
         for number, epoch in enumerate(run["epochs"], start=1):
             values, chosen = epoch["validation"], "chosen" if number == run["chosen_epoch"] else ""
             score, speedup = f"{values[summary['metric']]:.4f}", f"{values['speedup']:.2f}x"
-            rows.append((settings["gamma"], settings["phi"], rates, start, number, score, speedup, chosen))
+            rows.append((*asked, number, score, speedup, chosen))
         if dial := run.get("eta_scales") and chosen_point(run["eta_scales"]):
             last = f"{dial['score']:.4f}", f"{dial['speedup']:.2f}x", f"dial at {dial['eta_scale']:g}"
-            rows.append((settings["gamma"], settings["phi"], rates, start, "", *last))
+            rows.append((*asked, "", *last))
     return markdown(rows)
+
+
+STAGE_3_HEAD = ("gamma", "phi", "rates (BERT, CPs, speed-up)", "start")
+
+
+def _stage_3_cells(settings: dict) -> tuple:
+    """What tells one setting of stage 3 from another, under STAGE_3_HEAD."""
+    names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
+    rates = ", ".join(str(settings[name] or settings["learning_rate"]) for name in names)
+    return settings["gamma"], settings["phi"], rates, "fine-tuned" if settings["initial_model_path"] else "pretrained"
 
 
 def choice_table(curves: dict[str, dict], best: str | None) -> str:
@@ -62,12 +69,12 @@ def choice_table(curves: dict[str, dict], best: str | None) -> str:
 
 def earlier_table(summaries: list[dict]) -> str:
     """A row for every run and split that was scored: its settings, scores of BERT and AdapLeR, FLOPs speedup."""
-    head = ("task", "backbone", "seed", "rows", "held out", "epochs", "gamma", "phi", "split", "mean tokens", "metric")
+    head = ("task", "backbone", "seed", "rows", "held out", "epochs", *STAGE_3_HEAD, "split", "mean tokens", "metric")
     rows = [(*head, "BERT", "AdapLeR", "FLOPs speedup", "commit")]
     for run in summaries:
         settings, metric = run["settings"]["train_adapler"], run["metric"]
-        asked = training_rows(run), settings.get("hold_out") or "", *(settings[n] for n in ("epochs", "gamma", "phi"))
-        whose = run["task"], run["backbone"], run["seed"], *asked
+        sizes = training_rows(run), settings.get("hold_out") or "", settings["epochs"]
+        whose = run["task"], run["backbone"], run["seed"], *sizes, *_stage_3_cells(settings)
         for split in ("validation", "test"):
             scored = run["adapler"].get(split, {})
             if metric in scored:
