@@ -27,6 +27,11 @@ def training_rows(summary: dict) -> int | str:
     return summary["settings"]["train_adapler"]["max_train_examples"] or "all"
 
 
+def start(settings: dict) -> str:
+    """Which model stage 3 started from, by its settings: "fine-tuned" or "pretrained"."""
+    return "fine-tuned" if settings["initial_model_path"] else "pretrained"
+
+
 def chosen_point(scales: dict) -> dict | None:
     """The point that tools/calibrate.py chose of a curve; None if every one lost too much."""
     return next((point for point in scales["curve"] if point["eta_scale"] == scales["chosen"]), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.result_files import chosen_point, training_rows
+from tools.result_files import chosen_point, start, training_rows
 
 
 def run_table(summary: dict) -> str:
@@ -31,6 +31,16 @@ def run_table(summary: dict) -> str:
     return markdown(rows)
 
 
+STAGE_3_HEAD = ("gamma", "phi", "rates (BERT, CPs, speed-up)", "start")
+
+
+def _stage_3_cells(settings: dict) -> tuple:
+    """What tells one setting of stage 3 from another, under STAGE_3_HEAD."""
+    names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
+    rates = ", ".join(str(settings[name] or settings["learning_rate"]) for name in names)
+    return settings["gamma"], settings["phi"], rates, start(settings)
+
+
 def tried_table(summary: dict) -> str:
     """All AdapLeR runs of a task: settings, and score and speedup of each epoch on validation."""
     rows = [(*STAGE_3_HEAD, "epoch", summary["metric"], "FLOPs speedup", "")]
@@ -44,16 +54,6 @@ def tried_table(summary: dict) -> str:
             last = f"{dial['score']:.4f}", f"{dial['speedup']:.2f}x", f"dial at {dial['eta_scale']:g}"
             rows.append((*asked, "", *last))
     return markdown(rows)
-
-
-STAGE_3_HEAD = ("gamma", "phi", "rates (BERT, CPs, speed-up)", "start")
-
-
-def _stage_3_cells(settings: dict) -> tuple:
-    """What tells one setting of stage 3 from another, under STAGE_3_HEAD."""
-    names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
-    rates = ", ".join(str(settings[name] or settings["learning_rate"]) for name in names)
-    return settings["gamma"], settings["phi"], rates, "fine-tuned" if settings["initial_model_path"] else "pretrained"
 
 
 def choice_table(curves: dict[str, dict], best: str | None) -> str:

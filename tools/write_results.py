@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.benchmark_tables import inference_tables
 from tools.files import replacing
 from tools.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
-from tools.result_files import is_run, kind, read_results, training_rows
+from tools.result_files import is_run, kind, read_results, start, training_rows
 from tools.result_tables import (
     bad_inputs_table,
     earlier_table,
@@ -75,7 +75,6 @@ def run_section(summary: dict) -> str:
     """One run's heading, conditions, table and what else was tried."""
     fine_tune, adapler = (summary["settings"][stage] for stage in ("fine_tune", "train_adapler"))
     held_out = f", {adapler['hold_out']} more for validation" if adapler.get("hold_out") else ""
-    start = "the fine-tuned model" if adapler["initial_model_path"] else "the pretrained backbone"
     scored = f", {adapler['max_eval_examples']} scored of a split" if adapler["max_eval_examples"] else ""
     other_task = f" from {fine_tune['initial_model_path']}" if fine_tune["initial_model_path"] else ""
     conditions = (
@@ -83,8 +82,8 @@ def run_section(summary: dict) -> str:
         f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}"
         f"{_means(fine_tune)}{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}"
         f"{_means(adapler)}, speed-up rate {adapler['speedup_learning_rate']}, "
-        f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, from {start}, "
-        f"gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
+        f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, "
+        f"from the {start(adapler)} model, gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
     )
     parts = [f"## {summary['task']}, {summary['backbone']}, seed {summary['seed']}", conditions, run_table(summary)]
     if len(summary["tried"]) > 1:
