@@ -83,7 +83,8 @@ def run_section(summary: dict) -> str:
         f"{_means(fine_tune)}{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}"
         f"{_means(adapler)}, speed-up rate {adapler['speedup_learning_rate']}, "
         f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, "
-        f"from the {start(adapler)} model, gamma {adapler['gamma']}, phi {adapler['phi']}. Machine: {summary['machine']}; commit {summary['commit']}."
+        f"from the {start(adapler)} model, gamma {adapler['gamma']}, phi {adapler['phi']}. "
+        f"Machine: {summary['machine']}; commit {summary['commit']}."
     )
     parts = [f"## {summary['task']}, {summary['backbone']}, seed {summary['seed']}", conditions, run_table(summary)]
     if len(summary["tried"]) > 1:
