@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the directories of a task: build_task_dirs.sh NAME TASK SEED, for instance `build_task_dirs.sh bert sst2 22`.
-# The stages make them on the fly as well.
+# The stages make the directories that they need themselves.
 set -euo pipefail
 if [ $# -ne 3 ] || ! [[ $3 =~ ^[0-9]+$ ]]; then
   echo "usage: $0 NAME TASK SEED" >&2
@@ -9,4 +9,4 @@ fi
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
 command -v "$python" >/dev/null || python=python3
-"$python" -m tools.paths "$1" "$2" "$3"
+"$python" -m tools.common.paths "$1" "$2" "$3"

@@ -1,67 +1,92 @@
-"""Classifies the texts of a file with a saved model, one JSON line a text: index, label, score, lengths.
+"""Classifies the texts of a file with a saved model, one JSON line per text: index, label, score, lengths.
 
 `index` is the text's row in the input, from 0; `lengths` the tokens that each layer ran on. OUTPUT appears when it is
-complete; an interrupted run, called again, carries on where it stopped. --SHARD splits an input between machines: the
+complete; an interrupted run, called again, continues where it stopped. --SHARD splits an input between machines: the
 outputs of all N parts, one after the other, are the output of the whole.
 """
 
-import argparse
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-
-from models import AdapLeRPredictor
-from tools.checkpoints import model_directory
-from tools.data import read_file
-from tools.errors import UserError
-from tools.resumable_output import ResumableOutput
-from tools.run_record import as_json
-from tools.runtime import run_program
+from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_types import NonNegativeFloat, PositiveInt, Shard
 
 
-def predict(settings: argparse.Namespace) -> None:
-    directory = model_directory(settings.model_path)
-    if not settings.input.is_file():
-        raise UserError(f"--INPUT {settings.input} is not a file")
-    rows = read_file(settings.input)
-    indices = np.arange(len(rows))
-    if settings.shard:
-        part, parts = settings.shard
-        indices = np.array_split(indices, parts)[part - 1]
-    predictor = AdapLeRPredictor(directory, settings.batch_size, settings.eta_scale)
-    columns = settings.text_columns or _text_columns(predictor.model.config, rows.column_names)
-    if missing := [column for column in columns if column not in rows.column_names]:
-        raise UserError(
-            f"{settings.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {', '.join(rows.column_names)}"
-        )
-    output = ResumableOutput(settings.output, _job(settings, directory, columns))
-    left = indices[output.done :]
-    texts = (
-        row[columns[0]] if len(columns) == 1 else tuple(row[name] for name in columns) for row in rows.select(left)
+@dataclasses.dataclass(kw_only=True)
+class PredictArguments:
+    model_path: Path = flag("MODEL_PATH", "a save_pretrained directory, or the .h5 file beside it")
+    input: Path = flag("INPUT", "texts: .txt (one per line), .csv, .tsv, .jsonl or .parquet")
+    output: Path = flag("OUTPUT", "file to write")
+    text_columns: list[str] | None = flag("TEXT_COLUMNS", "text columns, one or two (default: the model's)", None)
+    batch_size: PositiveInt = flag("BATCH_SIZE", "texts per batch", 32)
+    eta_scale: NonNegativeFloat | None = flag(
+        "ETA_SCALE", "factor on eta, more than 1 is faster (default: the model's)", None
     )
-    answers = ({"index": int(i), **answer} for i, answer in zip(left, predictor.stream(texts), strict=True))
-    try:
-        output.write(answers, total=len(indices))
-    except ValueError as error:
-        raise UserError(f"{settings.input}: {error}") from error
-    print(settings.output)
-
-
-def _text_columns(config, found: list[str]) -> list[str]:
-    """The columns of the model's own data; an only column (a .txt's lines) is the text whatever it is called."""
-    expected = getattr(config, "text_columns", ["text"])
-    return found if len(found) == len(expected) == 1 else expected
-
-
-def _job(settings: argparse.Namespace, directory: Path, columns: list[str]) -> dict:
-    """Everything that the answers depend on."""
-    files = [settings.input, *sorted(directory.iterdir())]
-    versions = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
-    return as_json(settings) | {"text_columns": columns, "files": versions}
+    shard: Shard | None = flag("SHARD", "only the I-th of N parts of the input, from 1", None)
 
 
 if __name__ == "__main__":
-    run_program("predict", __doc__, predict)
+    ARGUMENTS = parse_groups([PredictArguments], __doc__)  # before the imports that take seconds
+
+import numpy as np
+
+from models import AdapLeRPredictor
+from tools.common.errors import UserError
+from tools.data.rows import read_file
+from tools.inference.resumable_output import ResumableOutput
+from tools.runtime.checkpoints import model_directory
+from tools.runtime.stage import run_program
+
+
+def predict(arguments: PredictArguments) -> None:
+    directory = model_directory(arguments.model_path)
+    if not arguments.input.is_file():
+        raise UserError(f"--INPUT {arguments.input} is not a file")
+    rows = read_file(arguments.input)
+    indices = np.arange(len(rows))
+    if arguments.shard:
+        part, parts = arguments.shard
+        indices = np.array_split(indices, parts)[part - 1]
+    predictor = AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale)
+    columns = arguments.text_columns or _text_columns(predictor.model.config, rows.column_names)
+    missing = [column for column in columns if column not in rows.column_names]
+    if missing:
+        names = ", ".join(rows.column_names)
+        raise UserError(f"{arguments.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {names}")
+    output = ResumableOutput(arguments.output, _job(arguments, directory, columns))
+    remaining = indices[output.done :]
+    answers = predictor.stream(_texts(rows.select(remaining), columns))
+    lines = ({"index": int(index), **answer} for index, answer in zip(remaining, answers, strict=True))
+    try:
+        output.write(lines, total=len(indices))
+    except ValueError as error:
+        raise UserError(f"{arguments.input}: {error}") from error
+    print(arguments.output)
+
+
+def _texts(rows, columns: list[str]):
+    """The text of each row, or the pair of texts."""
+    for row in rows:
+        yield row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
+
+
+def _text_columns(config, names: list[str]) -> list[str]:
+    """The columns that the model was trained on; an only column (lines of a .txt) is the text, whatever its name."""
+    expected = getattr(config, "text_columns", ["text"])
+    return names if len(names) == len(expected) == 1 else expected
+
+
+def _job(arguments: PredictArguments, directory: Path, columns: list[str]) -> dict:
+    """Everything that the answers depend on."""
+    files = [arguments.input, *sorted(directory.iterdir())]
+    versions = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    values = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
+    return values | {"text_columns": columns, "files": versions}
+
+
+if __name__ == "__main__":
+    run_program(ARGUMENTS, predict)

@@ -1,59 +1,66 @@
-"""Stage 4: scores a model and counts its FLOPs on validation and test (or one --SPLIT).
+"""Stage 4: scores a model and counts its FLOPs on validation and test, or on one --SPLIT.
 
-MODEL_PATH is .h5 weights (say --LR_MODEL if they are an AdapLeR's) or a save_pretrained directory. Writes
+MODEL_PATH is .h5 weights (with --LR_MODEL if they are an AdapLeR's) or a save_pretrained directory. Writes
 logs/evaluation_<model>.json, and each example's FLOPs and lengths to logs/flops_per_example/<model>_<split>.npz.
 """
 
-import argparse
-import pickle
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
+
+if __name__ == "__main__":
+    ARGUMENTS = parse(STAGES["evaluate"], __doc__)  # before the imports that take seconds
+
+import pickle
+
 import numpy as np
 
-from tools.checkpoints import load_model, tokenizer_of
-from tools.data import load_examples
-from tools.evaluation import Predictions, flops_per_example, lr_mode_agreement, predict, published_speedup, report
-from tools.examples import Examples
-from tools.files import replacing, write_json
-from tools.paths import TaskPaths
-from tools.runtime import data_options, eval_batch_size, run_stage, task_of
+from tools.common.atomic_files import atomic_write, write_json
+from tools.data.loading import load_examples
+from tools.evaluation.evaluate import (
+    evaluation_summary,
+    flops_per_example,
+    lr_mode_agreement,
+    predict,
+    published_speedup,
+)
+from tools.runtime.checkpoints import load_model, tokenizer_of
+from tools.runtime.run import Run
+from tools.runtime.stage import run_stage
 
 
-def evaluate(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task, options = task_of(settings), data_options(settings)
-    tokenizer = tokenizer_of(settings.model_path, settings.backbone)
-    model = load_model(settings.model_path, settings.backbone, task, settings.max_length, settings.lr_model)
-    splits = [settings.split] if settings.split else task.evaluation_splits
-    batch_size, results = eval_batch_size(settings), {}
+def evaluate(run: Run) -> None:
+    evaluation = run.arguments.evaluation
+    model_path, batch_size = evaluation.model_path, evaluation.evaluation_batch_size
+    tokenizer = tokenizer_of(model_path, run.backbone)
+    model = load_model(model_path, run.backbone, run.task, run.max_length, evaluation.lr_model)
+    splits = [evaluation.split] if evaluation.split else run.task.evaluation_splits
+    results = {}
     for split in splits:
-        examples = load_examples(task, split, tokenizer, settings.max_length, options)
+        examples = load_examples(run.task, split, tokenizer, run.max_length, run.data_options)
         predictions = predict(model, examples, batch_size, desc=split)
-        results[split] = report(task, model, examples, predictions)
-        write_flops(where.flops_per_example(settings.model_path, split), model, examples, predictions, settings)
-        if settings.check_lr_mode and model.is_adapler and split == "validation":
+        results[split] = evaluation_summary(run.task, model, examples, predictions)
+        flops = flops_per_example(model, predictions)
+        file = run.paths.flops_per_example(model_path, split)
+        with atomic_write(file) as temporary:
+            np.savez(temporary, row_ids=examples.row_ids, lengths=predictions.lengths, **flops)
+        pickled = file.with_suffix(".pkl")
+        pickled.unlink(missing_ok=True)  # an earlier evaluation's
+        if evaluation.flops_pickle:
+            with atomic_write(pickled) as temporary:
+                temporary.write_bytes(pickle.dumps(flops["model"].tolist()))
+        if evaluation.check_lr_mode and model.is_adapler and split == "validation":
             results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions, batch_size)
-        if settings.as_published_flops and model.is_adapler:
+        if evaluation.as_published_flops and model.is_adapler:
             results[split]["published_speedup"] = published_speedup(predictions)
         for name, value in results[split].items():
             print(f"{split} {name}: {value}")
-    write_json(where.evaluation(settings.model_path), {"model": str(settings.model_path), **results})
-
-
-def write_flops(file: Path, model, examples: Examples, predictions: Predictions, settings: argparse.Namespace) -> None:
-    """Row ids, FLOPs and lengths of every example as .npz; with --FLOPS_PICKLE also the published list of FLOPs."""
-    flops = flops_per_example(model, predictions)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary:
-        np.savez(temporary, row_ids=examples.row_ids, lengths=predictions.lengths, **flops)
-    pickled = file.with_suffix(".pkl")
-    pickled.unlink(missing_ok=True)  # an earlier evaluation's
-    if settings.flops_pickle:
-        with replacing(pickled) as temporary:
-            temporary.write_bytes(pickle.dumps(flops["model"].tolist()))
+    write_json(run.paths.evaluation(model_path), {"model": str(model_path), **results})
 
 
 if __name__ == "__main__":
-    run_stage("evaluate", __doc__, evaluate)
+    run_stage("evaluate", ARGUMENTS, evaluate)

@@ -2,90 +2,94 @@
 
 Needs stage 1's log and stage 2's saliencies. Writes models/adaptive_lr/<SAVE_NAME>_GAMMA<g>_PHI<p>_lr.h5 for the epoch
 with the highest FLOPs speedup among those that lose less than a point of dev score, ..._lr_last.h5 for the last epoch,
-and beside each a directory of the same name without .h5 that from_pretrained loads. The last line printed is the path
-of the weights to use.
+and beside each a directory of the same name without .h5 that from_pretrained loads. The last line that it prints is the
+path of the weights to use.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
+
+if __name__ == "__main__":
+    ARGUMENTS = parse(STAGES["train_adapler"], __doc__)  # before the imports that take seconds
+
 import tensorflow as tf
 
+from models import TFAdapLeRForSequenceClassification
 from models.adapler_encoder import ETA_MAX, ETA_MIN
 from models.training_step import Objective, adam
-from tools import fine_tuning_log, saliencies
-from tools.callbacks import SCORES, KeepFastest, SlopeSchedule
-from tools.checkpoints import load_backbone, load_tokenizer, load_weights
-from tools.data import load_examples
-from tools.errors import UserError
-from tools.paths import TaskPaths
-from tools.run_record import as_json
-from tools.runtime import data_options, eval_batch_size, run_folder, run_stage, task_of
-from tools.settings import ALLOWED_LOSS
-from tools.training import fit, step_counts
+from tools.common.errors import UserError
+from tools.data.loading import load_examples
+from tools.explanations import saliencies
+from tools.runtime import fine_tuning_log
+from tools.runtime.arguments import ALLOWED_LOSS
+from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
+from tools.runtime.run import Run
+from tools.runtime.stage import run_stage
+from tools.training.callbacks import SCORES, KeepFastest, SlopeSchedule
+from tools.training.fit import fit, step_counts
 
 
-def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task = task_of(settings)
-    best = fine_tuning_log.best_score(task, fine_tuning_log.read(task, where))
-    tokenizer = load_tokenizer(settings.backbone)
-    train, dev = load_training_data(settings, where, tokenizer)
-    model = make_model(settings)
-    compile_model(model, settings, *step_counts(settings, train))
-    names = settings.save_name, settings.gamma, settings.phi
-    files = where.adapler(*names), where.adapler_last(*names), where.adapler_log(*names)
-    log = {"best_fine_tuned": best, "settings": as_json(settings)}
-    folder = run_folder("train_adapler", settings, where)
-    keeper = KeepFastest(task, dev, eval_batch_size(settings), folder / SCORES, tokenizer, files, log)
-    fit(model, settings, train, keeper, folder, (SlopeSchedule(),))
-    if keeper.chosen_epoch is None:
-        earlier = f" ({files[0]} is an earlier run's)" if files[0].exists() else ""
+def train_adapler(run: Run) -> None:
+    training, speed = run.arguments.training, run.arguments.speed
+    best = fine_tuning_log.best_score(run.task, fine_tuning_log.read(run.task, run.paths))
+    tokenizer = load_tokenizer(run.backbone)
+    train = load_training_examples(run, tokenizer)
+    dev = load_examples(run.task, "validation", tokenizer, run.max_length, run.data_options)
+    model = make_model(run)
+    compile_model(model, run, *step_counts(training, len(train)))
+    names = speed.save_name, speed.gamma, speed.phi
+    files = run.paths.adapler(*names), run.paths.adapler_last(*names), run.paths.adapler_log(*names)
+    log = {"best_fine_tuned": best, "settings": run.settings}
+    batch_size, scores_file = training.evaluation_batch_size, run.folder / SCORES
+    callback = KeepFastest(run.task, dev, batch_size, scores_file, tokenizer, files, log)
+    fit(model, train, training, run.seed, callback, run.folder, (SlopeSchedule(),))
+    if callback.chosen_epoch is None:
+        earlier = f" ({files[0]} is from an earlier run)" if files[0].exists() else ""
         print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")
-    print(files[1] if keeper.chosen_epoch is None else files[0])
+    print(files[1] if callback.chosen_epoch is None else files[0])
 
 
-def load_training_data(settings, where, tokenizer):
-    """Training examples with their saliencies, and dev examples."""
-    task, options = task_of(settings), data_options(settings)
-    train, dev = (
-        load_examples(task, split, tokenizer, settings.max_length, options) for split in ("train", "validation")
-    )
-    stored = [saliencies.Stored.of(where, "train", epoch) for epoch in fine_tuning_log.saliency_epochs(task, where)]
-    redo = f"python ./tools/store_saliencies.py --TASK {task.name} --DATA_SEED {where.seed}"
-    return saliencies.join(train, stored, f"{redo} --MAX_LENGTH {settings.max_length}"), dev
+def load_training_examples(run: Run, tokenizer):
+    """Training examples with the saliencies that stage 2 stored for them."""
+    examples = load_examples(run.task, "train", tokenizer, run.max_length, run.data_options)
+    epochs = fine_tuning_log.saliency_epochs(run.task, run.paths)
+    stored = [saliencies.Stored.of(run.paths, "train", epoch) for epoch in epochs]
+    command = f"python ./tools/store_saliencies.py --TASK {run.task.name} --DATA_SEED {run.paths.seed}"
+    return saliencies.join(examples, stored, f"{command} --MAX_LENGTH {run.max_length}")
 
 
-def make_model(settings):
+def make_model(run: Run) -> TFAdapLeRForSequenceClassification:
     """The pretrained backbone (or --INITIAL_MODEL_PATH), converted; attention dropout is off, as published."""
-    if not ETA_MIN <= settings.eta_init <= ETA_MAX:
-        raise UserError(f"--ETA_INIT {settings.eta_init} is not between {ETA_MIN} and {ETA_MAX}, where eta is kept")
-    task = task_of(settings)
-    model = load_backbone(settings.backbone, task, settings.max_length, attention_probs_dropout_prob=0.0)
-    if settings.initial_model_path:
-        load_weights(model, settings.initial_model_path)
+    eta_init, weights = run.arguments.speed.eta_init, run.arguments.training.initial_model_path
+    if not ETA_MIN <= eta_init <= ETA_MAX:
+        raise UserError(f"--ETA_INIT {eta_init} is not between {ETA_MIN} and {ETA_MAX}, where eta is kept")
+    model = load_backbone(run.backbone, run.task, run.max_length, attention_probs_dropout_prob=0.0)
+    if weights:
+        load_weights(model, weights)
     model.to_AdapLeR()
-    model.bert.encoder.eta.assign(tf.fill(model.bert.encoder.eta.shape, settings.eta_init))
+    model.bert.encoder.eta.assign(tf.fill(model.bert.encoder.eta.shape, eta_init))
     return model
 
 
-def compile_model(model, settings, steps: int, warmup_steps: int) -> None:
+def compile_model(model: TFAdapLeRForSequenceClassification, run: Run, steps: int, warmup_steps: int) -> None:
+    """The two groups of parameters with their losses and optimisers (paper, section 3.2)."""
+    training, speed = run.arguments.training, run.arguments.speed
     schedule = steps, warmup_steps, 1e-12
+    predictor_optimizer = None
+    if speed.cp_learning_rate is not None:
+        predictor_optimizer = adam(speed.cp_learning_rate, *schedule, weight_decay=0.01)
     model.compile(
-        adam(settings.learning_rate, *schedule, weight_decay=0.01),
-        objective=Objective(
-            settings.gamma,
-            settings.phi,
-            task_of(settings).class_weights,
-            settings.acc_steps,
-            clip_norm=1.0,
-        ),
-        cp_optimizer=settings.cp_learning_rate and adam(settings.cp_learning_rate, *schedule, weight_decay=0.01),
-        speedup_optimizer=adam(settings.speedup_learning_rate, *schedule),
+        adam(training.learning_rate, *schedule, weight_decay=0.01),
+        objective=Objective(speed.gamma, speed.phi, run.task.class_weights, training.acc_steps, clip_norm=1.0),
+        cp_optimizer=predictor_optimizer,
+        speedup_optimizer=adam(speed.speedup_learning_rate, *schedule),
     )
 
 
 if __name__ == "__main__":
-    run_stage("train_adapler", __doc__, train_adapler)
+    run_stage("train_adapler", ARGUMENTS, train_adapler)

@@ -19,4 +19,4 @@ fi
 for seed in "${seeds[@]}"; do
   run_files/run_task.sh "$task" "$seed" "$@"
 done
-exec "${PYTHON:-python}" tools/summarize_runs.py --TASK "$task"
+exec "${PYTHON:-python}" -m tools.results.seed_means --TASK "$task"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every stage of a task with the hyper-parameters of run_files/tasks/<task>.sh, then prints the results.
 # Usage: run_files/run_task.sh TASK SEED [--FLAG value ...]
-# Flags go to each stage that knows them and override the task file's; one that no stage knows is an error.
+# Flags override the task file's. Each is forwarded to every stage that accepts it; one that no stage accepts is an error.
 # SETTINGS=file takes another settings file, for instance SETTINGS=run_files/experiments/sst2_minilm.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."

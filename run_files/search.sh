@@ -17,16 +17,16 @@ if [ ${#tries[@]} -eq 0 ]; then
   exit 2
 fi
 source run_files/stages.sh "$@"
-CALIBRATE=yes # its curves are what is compared
+CHOOSE_ETA_SCALE=yes # its curves are what is compared
 for try in "${tries[@]}"; do
   read -ra flags <<< "$try"
-  "$python" tools/settings.py check "${flags[@]}"
+  "$python" -m tools.runtime.forward_flags check "${flags[@]}"
 done
 prepare
 for number in "${!tries[@]}"; do
   read -ra flags <<< "${tries[number]}"
   train "${flags[@]}" --SAVE_NAME "search_$((number + 1))"
 done
-last_line stage choose ./tools/choose_run.py
+last_line stage choose_model -m tools.evaluation.choose_model
 adapler=$result
 score

@@ -1,22 +1,26 @@
 # The stages of a task, for run_task.sh and search.sh to chain. Sourced from the project's root with $task and $seed set
-# and the user's flags as arguments; each stage gets those that it knows.
+# and the user's flags as arguments, which are forwarded to every stage that accepts them.
 settings=${SETTINGS:-run_files/tasks/$task.sh}
 if [ ! -f "$settings" ]; then
   echo "error: no settings file $settings; tasks are $(basename -s .sh run_files/tasks/*.sh | paste -sd ' ')" >&2
   exit 2
 fi
 python=${PYTHON:-python}
-given=("$@")
-COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone CALIBRATE=yes
+user_flags=("$@")
+COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone CHOOSE_ETA_SCALE=yes
 source "$settings"
-"$python" tools/settings.py check "${COMMON[@]}" "${FINE_TUNE[@]}" "${SALIENCIES[@]}" "${TRAIN_ADAPLER[@]}" "${given[@]}"
+"$python" -m tools.runtime.forward_flags check "${COMMON[@]}" "${FINE_TUNE[@]}" "${SALIENCIES[@]}" "${TRAIN_ADAPLER[@]}" "${user_flags[@]}"
 
-# stage NAME SCRIPT [flags]: hands the stage its part of all flags, the user's last, so that they win
+# stage NAME SCRIPT|-m MODULE [flags]: runs a stage with the flags that it accepts; the user's come last, so they win
 stage() {
-  local name=$1 script=$2 flags=()
+  local name=$1 script=("$2") flags=()
   shift 2
-  mapfile -d '' flags < <("$python" tools/settings.py "$name" "${COMMON[@]}" "$@" "${given[@]}")
-  "$python" "$script" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}"
+  if [ "${script[0]}" = -m ]; then
+    script+=("$1")
+    shift
+  fi
+  mapfile -d '' flags < <("$python" -m tools.runtime.forward_flags "$name" "${COMMON[@]}" "$@" "${user_flags[@]}")
+  "$python" "${script[@]}" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}"
 }
 
 # last_line COMMAND ...: shows what the command prints and leaves its last line in $result
@@ -39,8 +43,8 @@ prepare() {
 train() {
   last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}" "$@"
   adapler=${result%.h5}
-  if [ "$CALIBRATE" = yes ]; then
-    stage calibrate ./tools/calibrate.py --MODEL_PATH "$adapler"
+  if [ "$CHOOSE_ETA_SCALE" = yes ]; then
+    stage choose_eta_scale -m tools.evaluation.choose_eta_scale --MODEL_PATH "$adapler"
   fi
 }
 
@@ -48,5 +52,5 @@ train() {
 score() {
   stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$fine_tuned"
   stage evaluate ./run_files/run_classification_evaluation.py --MODEL_PATH "$adapler" --CHECK_LR_MODE
-  stage summarize ./tools/summarize_run.py --MODEL_PATH "$adapler"
+  stage summarize -m tools.evaluation.run_summary --MODEL_PATH "$adapler"
 }

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import tiny
 from tests.compare import assert_close
-from tools.examples import INPUTS_SPEC
+from tools.data.examples import INPUTS_SPEC
 
 SENTENCES = 300
 

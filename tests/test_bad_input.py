@@ -13,13 +13,15 @@ from safetensors.numpy import save_file
 
 from tests import tiny
 from tests.test_pipeline import NAME, write_backbone, write_sst2
-from tools import checkpoints, paths
-from tools.errors import UserError
-from tools.files import clear_leftovers, require_replaceable
-from tools.paths import ROOT, TaskPaths
-from tools.resumable_output import ResumableOutput
-from tools.settings import make_parser
-from tools.tasks import TABLE
+from tools.common import paths
+from tools.common.atomic_files import clear_leftovers, require_replaceable
+from tools.common.errors import UserError
+from tools.common.paths import ROOT, TaskPaths
+from tools.data.tasks import TABLE
+from tools.inference.resumable_output import ResumableOutput
+from tools.runtime import checkpoints
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
 
 FINE_TUNE = "run_files/run_classification_bert.py"
 SALIENCIES = "tools/store_saliencies.py"
@@ -139,7 +141,7 @@ def test_resume_takes_nothing_from_a_run_with_other_settings(stage, fine_tuned, 
 
     other = "--EPOCHS", 1, "--LEARNING_RATE", 0.02
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("tools.checkpoints.TFAdapLeRForSequenceClassification.from_pretrained", stop)
+        patch.setattr("tools.runtime.checkpoints.TFAdapLeRForSequenceClassification.from_pretrained", stop)
         stage(FINE_TUNE, *other)
     before = fine_tuned.fine_tuned(1).read_bytes()
     assert stage(FINE_TUNE, *other, "--RESUME")[0] == 0
@@ -149,7 +151,7 @@ def test_resume_takes_nothing_from_a_run_with_other_settings(stage, fine_tuned, 
 @pytest.mark.parametrize("wrong", ["--MAX_LENGTH 2", "--GAMMA -1", "--PHI nan", "--WARMUP_RATIO 2", "--DATA_SEED -1"])
 def test_values_that_mean_nothing(wrong, capsys):
     with pytest.raises(SystemExit) as exit_:
-        make_parser("train_adapler", "").parse_args(wrong.split())
+        parse(STAGES["train_adapler"], "", f"--TASK sst2 --GAMMA 1 --PHI 1 {wrong}".split())
     assert exit_.value.code == 2 and wrong.split()[0] in capsys.readouterr().err
 
 

@@ -12,16 +12,17 @@ from transformers import BertConfig
 
 from tests.compare import assert_close
 from tests.test_pipeline import write_sst2
-from tools import benchmark_tables as tables
-from tools import inference_variants as variants
-from tools.benchmark_inference import benchmark, point, random_batch
-from tools.flops import adapler_flops, bert_flops
-from tools.forced_schedule import ForcedSchedule
-from tools.kernel_times import op_shares, product_times
-from tools.paths import TaskPaths
-from tools.peak_memory import megabytes_at_peak
-from tools.settings import make_parser
-from tools.stopwatch import race
+from tools.benchmarks import variants
+from tools.benchmarks.forced_schedule import ForcedSchedule
+from tools.benchmarks.inference import InferenceArguments, benchmark, point, random_batch
+from tools.benchmarks.kernel_times import op_shares, product_times
+from tools.benchmarks.peak_memory import megabytes_at_peak
+from tools.benchmarks.timing import time_interleaved
+from tools.common.paths import TaskPaths
+from tools.flops.formulas import adapler_flops, bert_flops
+from tools.results import benchmark_tables as tables
+from tools.runtime.argument_parser import parse_groups
+from tools.runtime.arguments import RowArguments
 
 LENGTHS = np.array([20, 9, 15])
 
@@ -53,8 +54,8 @@ def test_variants_agree(forced, batch, tmp_path):
 
 def test_a_race_ends_in_time_but_not_before_three_rounds():
     variants = {"a": time.sleep, "b": time.sleep}
-    assert race(variants, [0.01], 10, "short", budget=0.0)["a"].seconds.shape == (3, 1)
-    times = race(variants, [0.01, 0.02], 5, "whole")
+    assert time_interleaved(variants, [0.01], 10, "short", budget=0.0)["a"].seconds.shape == (3, 1)
+    times = time_interleaved(variants, [0.01, 0.02], 5, "whole")
     assert times["b"].seconds.shape == (5, 2) and times["a"].seconds.min() >= 0.01
 
 
@@ -91,7 +92,7 @@ def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
     where = TaskPaths("tiny", 3, "sst2")
     directory = shutil.copytree(saved_model, where.adaptive_models / "run_GAMMA1.0_PHI1.0_lr")
     given = f"--TASK sst2 --MODEL_PATH {directory} --DATA_DIR {tmp_path / 'data'} --MAX_EVAL_EXAMPLES 8"
-    benchmark(make_parser("benchmark_inference", "").parse_args(given.split()))
+    benchmark(*parse_groups([InferenceArguments, RowArguments], "", given.split()))
     result = json.loads(where.inference.read_text())
     assert (result["task"], result["backbone"], result["seed"], result["eta_scale"]) == ("sst2", "tiny", 3, 1.0)
     assert [one["batch_size"] for one in result["points"]] == [1, 8, 8]  # for 64 tokens it has no positions

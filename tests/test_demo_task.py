@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from transformers import AutoTokenizer
 
 from tests.test_pipeline import run
-from tools import demo_task
-from tools.paths import TaskPaths
+from tools.common.paths import TaskPaths
+from tools.data.rows import demo_task
 
 FINGERPRINT = "f91c294f764327daa1fd29aa303d7f7ceec4b693905dc2835260f37189dd6321"
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.compare import assert_close
+from tests.inject_faults import content
 from tests.test_pipeline import NAME, write_backbone, write_sst2
 from tests.test_resume import files
-from tools.inject_faults import content
-from tools.paths import ROOT
+from tools.common.paths import ROOT
 
 pytestmark = pytest.mark.slow
 

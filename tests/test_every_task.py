@@ -8,8 +8,8 @@ import pytest
 
 from tests.test_pipeline import run, write_backbone
 from tests.test_tasks import ORDINARY, SHARED, write
-from tools.paths import TaskPaths
-from tools.tasks import TABLE
+from tools.common.paths import TaskPaths
+from tools.data.tasks import TABLE
 
 BACKBONE = Path(os.environ.get("ADAPLER_TEST_BACKBONE", Path.home() / ".cache/adapler/minilm"))
 REAL = ("sst2", "mrpc", "imdb", "hatexplain", "ag_news", "scitail", "fnc", "movie_rationales")

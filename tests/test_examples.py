@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tests.test_pipeline import NAME, run, write_backbone, write_sst2
-from tools.benchmark_training import sample
-from tools.examples import Examples
+from tools.benchmarks.training import sample
+from tools.data.examples import Examples
 
 
 def make_examples(lengths) -> Examples:
@@ -49,7 +49,7 @@ def test_a_sample_of_grouped_batches_stands_for_the_epoch():
 def test_training_benchmark(tmp_path):
     backbone, data = write_backbone(tmp_path / NAME), write_sst2(tmp_path / "data")
     flags = f"--TASK sst2 --BACKBONE {backbone} --DATA_DIR {data} --MAX_LENGTH 16 --BATCH_SIZE 7"
-    done = run(f"python tools/benchmark_training.py {flags} --SAVE {tmp_path / 'training.json'}")
+    done = run(f"python -m tools.benchmarks.training {flags} --SAVE {tmp_path / 'training.json'}")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "training.json").read_text())
     assert set(result["ratios"]) >= {"joint step / fine-tuning step", "joint step, padded / similar lengths"}

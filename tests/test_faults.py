@@ -4,15 +4,15 @@ import json
 
 import pytest
 
+from tests.bad_inputs import KINDS
+from tests.inject_faults import FAULTS, STAGES
 from tests.test_pipeline import run
-from tools.bad_inputs import KINDS
-from tools.inject_faults import FAULTS, STAGES
 
 
 @pytest.mark.slow
 def test_nothing_is_lost(tmp_path):
     file = tmp_path / "faults.json"
-    done = run(f"python tools/inject_faults.py --TIMES 2 --SAVE {file}")
+    done = run(f"python -m tests.inject_faults --TIMES 2 --SAVE {file}")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(file.read_text())
     for stage in STAGES:

@@ -7,8 +7,9 @@ from transformers import BertConfig
 from tests import tiny
 from tests.golden import load
 from tests.test_golden_evaluation import examples_of
-from tools.evaluation import predict, report
-from tools.flops import (
+from tools.data.tasks import get_task
+from tools.evaluation.evaluate import evaluation_summary, predict
+from tools.flops.formulas import (
     RUNNING_MASK_OPERATIONS,
     adapler_flops,
     adapler_terms,
@@ -18,7 +19,6 @@ from tools.flops import (
     published_adapler_flops,
     published_bert_flops,
 )
-from tools.tasks import get_task
 
 LENGTHS = np.arange(2, 513)
 
@@ -80,7 +80,7 @@ def test_evaluation_with_neutral_thresholds_reports_what_the_predictors_cost(neu
     model.config.eta_scale = 0.0 if neutral == "config" else 1.0
     examples = examples_of(tiny.inputs((7, 5, 2, 1)), labels)
     predictions = predict(model, examples, batch_size=3, eta_scale=0.0 if neutral == "argument" else None)
-    reported = report(get_task("sst2"), model, examples, predictions)
+    reported = evaluation_summary(get_task("sst2"), model, examples, predictions)
     added = 3 * predictor_flops(model.config, 15) + RUNNING_MASK_OPERATIONS * 15
     share = added / bert_flops(model.config, np.array([7, 5, 2, 1])).sum()
     assert reported["mean_lengths"] == [15 / 4] * 4

@@ -5,9 +5,9 @@ from transformers import BertConfig
 
 from tests.test_pipeline import run
 from tools.bert_w_lr_flops_calc import all_kept
-from tools.flops import adapler_flops, bert_flops
-from tools.flops_profiler import by_place, profile_adapler, profile_bert, total
-from tools.flops_tables import not_in_formula
+from tools.flops.comparison import not_in_formula
+from tools.flops.formulas import adapler_flops, bert_flops
+from tools.flops.profiler import by_place, profile_adapler, profile_bert, total
 
 CONFIGS = {
     "base, 2 layers": {"num_hidden_layers": 2},

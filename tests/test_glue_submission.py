@@ -5,9 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from tools.errors import UserError
-from tools.glue_submission import SERVER_FILES, write_predictions, write_server_file, zip_if_complete
-from tools.tasks import TABLE
+from tools.common.errors import UserError
+from tools.data.tasks import TABLE
+from tools.evaluation.glue_submission import SERVER_FILES, write_predictions, write_server_file, zip_if_complete
 
 
 def test_published_format(tmp_path):

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tests.compare import assert_close
 from tests.golden import GOLDEN, inputs, load, make_model, set_thresholds
-from tools.evaluation import predict, published_speedup
-from tools.examples import Examples
-from tools.saliencies import gradient_x_input, saliency_matrix
+from tools.data.examples import Examples
+from tools.evaluation.evaluate import predict, published_speedup
+from tools.explanations.saliencies import gradient_x_input, saliency_matrix
 
 
 def test_saliencies():

@@ -14,14 +14,14 @@ import pytest
 import tensorflow as tf
 
 from models import AdapLeRPredictor
-from run_files.predict import predict
+from run_files.predict import PredictArguments, predict
 from tests import tiny
 from tests.compare import assert_close
 from tests.test_pipeline import WORDS, run
-from tools.calibrate import fastest_within
-from tools.errors import UserError
-from tools.export_saved_model import export
-from tools.settings import make_parser
+from tools.common.errors import UserError
+from tools.evaluation.choose_eta_scale import fastest_within
+from tools.inference.export_saved_model import export
+from tools.runtime.argument_parser import parse_groups
 
 TEXTS = ["good film", "a very bad plot was seen", "it", "the film", "bad bad bad bad good"]
 
@@ -80,7 +80,7 @@ def predictions(path) -> list[dict]:
 
 def classify(saved_model, file, out, *flags: str) -> list[dict]:
     arguments = ["--MODEL_PATH", saved_model, "--INPUT", file, "--OUTPUT", out, *flags]
-    predict(make_parser("predict", "").parse_args([str(argument) for argument in arguments]))
+    predict(*parse_groups([PredictArguments], "", [str(argument) for argument in arguments]))
     return predictions(out)
 
 

@@ -1,46 +1,67 @@
 """The house's rules: imports go one way, and what the README names exists."""
 
-import ast
 import re
 import subprocess
 import sys
 
 import pytest
 
-from tools.paths import ROOT
-from tools.tasks import CUSTOM, TABLE
+from tests import layout_rules
+from tools.common.paths import ROOT
+from tools.data.tasks import CUSTOM, TABLE
 
-ROOMS = ["models", "tools", "run_files"]
-MODULES = [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
-
-
-def imported(path) -> set[str]:
-    """Modules of the project that a file imports, by dotted name."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ROOMS:
-            names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names if alias.name.split(".")[0] in ROOMS}
-    return {name for name in names if (ROOT / f"{name.replace('.', '/')}.py").exists()}
+RULES = [layout_rules.upward_imports, layout_rules.cycles, layout_rules.strays, layout_rules.too_long]
 
 
-def name_of(path) -> str:
-    return f"{path.parent.name}.{path.stem}"
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_project_keeps_the_rule(rule):
+    assert len(layout_rules.modules(ROOT)) > 60
+    assert list(rule(ROOT)) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_point_downwards(path):
-    level = ROOMS.index(path.parent.name)
-    assert all(ROOMS.index(name.split(".")[0]) <= level for name in imported(path))
+FAULTS = {
+    "upward_imports": ("tools/data/rows.py", "from tools.training.fit import fit"),
+    "cycles": ("tools/training/fit.py", "def fit():\n    from tools.training import callbacks"),
+    "strays": ("tools/rows.py", ""),
+    "too_long": ("tools/data/rows.py", "def read():\n" + "    pass\n" * 60),
+}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "run_files").glob("*/*.sh")), ids=name_of)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_rule_finds_a_fault_in_a_false_tree(rule, tmp_path):
+    files = {
+        "models/__init__.py": "",
+        "run_files/train.py": "from tools.training.fit import fit",
+        "tools/__init__.py": "",
+        "tools/store_saliencies.py": "from tools.data import rows",
+        "tools/data/rows.py": "",
+        "tools/training/fit.py": "def fit(): pass",
+        "tools/training/callbacks.py": "from tools.data.rows import *\nfrom tools.training.fit import fit",
+    }
+    write_tree(tmp_path, files)
+    assert list(rule(tmp_path)) == []
+    write_tree(tmp_path, dict([FAULTS[rule.__name__]]))
+    assert list(rule(tmp_path)) != []
+
+
+def test_a_module_of_too_many_lines_is_found(tmp_path):
+    write_tree(tmp_path, {"models/a.py": "\n" * 351, "tools/b.py": "", "run_files/c.py": ""})
+    assert list(layout_rules.too_long(tmp_path)) == ["models/a.py has 351 lines"]
+
+
+def write_tree(root, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "run_files").glob("*/*.sh")), ids=lambda path: path.stem)
 def test_settings_files_hold_flags_of_the_stages(path):
     arrays = " ".join(f'"${{{name}[@]}}"' for name in ("COMMON", "FINE_TUNE", "SALIENCIES", "TRAIN_ADAPLER"))
     script = f"seed=1; COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=(); source {path}; {sys.executable} "
-    done = subprocess.run(["bash", "-euc", f"{script} tools/settings.py check {arrays}"], cwd=ROOT, capture_output=True)
+    done = subprocess.run(
+        ["bash", "-euc", f"{script} -m tools.runtime.forward_flags check {arrays}"], cwd=ROOT, capture_output=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -50,21 +71,6 @@ def test_settings_files_hold_flags_of_the_stages(path):
 def test_shell_scripts_say_how_to_call_them(command):
     done = subprocess.run(f"./{command}", shell=True, cwd=ROOT / "run_files", capture_output=True, text=True)
     assert done.returncode == 2 and f"Usage: run_files/{command.split()[0]}" in done.stderr
-
-
-def test_imports_have_no_cycle():
-    graph = {name_of(path): imported(path) for path in MODULES}
-    done: set[str] = set()
-
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        assert name not in above, f"cycle {' -> '.join((*above, name))}"
-        if name not in done:
-            for other in graph.get(name, ()):
-                visit(other, (*above, name))
-            done.add(name)
-
-    for name in graph:
-        visit(name, ())
 
 
 def test_readme_names_what_exists():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.metrics import METRICS, answers, fnc_relative, fnc_score, related_accuracy, score
+from tools.evaluation.metrics import METRICS, answers, fnc_relative, fnc_score, related_accuracy, score
 
 #                     right  wrong  related  stance  wrong
 FNC_LABELS = np.array([0, 0, 1, 2, 3])

@@ -17,12 +17,14 @@ from transformers import BertTokenizerFast
 from models import TFAdapLeRForSequenceClassification
 from run_files.run_classification_evaluation import evaluate
 from tests import tiny
-from tools.lock import locked
-from tools.paths import ROOT, TaskPaths
-from tools.result_files import chosen_point
-from tools.result_tables import tried_table
-from tools.settings import make_parser
-from tools.tasks import TABLE
+from tools.common.locks import locked
+from tools.common.paths import ROOT, TaskPaths
+from tools.data.tasks import TABLE
+from tools.results.result_files import chosen_point
+from tools.results.tables import tried_table
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
+from tools.runtime.run import Run
 
 WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
 NAME = "tiny_bert"
@@ -110,7 +112,7 @@ def test_run_json_tells_what_a_run_was(whole_run):
         (file,) = (where.logs / stage).rglob("run.json")
         record = json.loads(file.read_text())
         assert record["stage"] == stage and record["argv"][0].endswith(script)
-        assert make_parser(stage, "").parse_args(record["argv"][1:]).epochs == 2
+        assert parse(STAGES[stage], "", record["argv"][1:]).training.epochs == 2
         given = {"epochs": 2, "learning_rate": 0.01, "max_length": 16, "data_seed": 7}
         assert record["settings"].items() >= {**given, "backbone_name": NAME, "warmup_ratio": 0.06}.items()
         assert record["seed"] == 7 and (record["commit"] or "").startswith(head)
@@ -177,9 +179,9 @@ def test_a_search_without_sound_settings_is_refused(flags, wrong):
 def test_summaries_make_the_table_over_seeds(whole_run):
     _, where = whole_run
     assert json.loads(where.summary.read_text())["seed"] == 7
-    table = run("python tools/summarize_runs.py --TASK sst2")
+    table = run("python -m tools.results.seed_means --TASK sst2")
     assert table.returncode == 0 and f"| sst2 | {NAME} | all | 7 " in " ".join(table.stdout.split())
-    assert run("python tools/summarize_runs.py --TASK mrpc").stdout.count("\n") == 2
+    assert run("python -m tools.results.seed_means --TASK mrpc").stdout.count("\n") == 2
 
 
 def test_lr_mode_agrees_on_every_example(whole_run):
@@ -231,7 +233,7 @@ def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, t
     assert list(where.logs.rglob("*.npz")) and not list(where.logs.rglob("*.pkl"))
     model, there = where.adapler_last("tiny", 0.5, 0.0005).with_suffix(""), where.seen_through(tmp_path)
     given = f"--TASK sst2 {flags} --MODEL_PATH {model} --SPLIT validation --FLOPS_PICKLE"
-    evaluate(make_parser("evaluate", "").parse_args(given.split()), there)
+    evaluate(Run.of("evaluate", parse(STAGES["evaluate"], "", given.split())).seen_through(tmp_path))
     file = there.flops_per_example(model, "validation")
     with np.load(file, allow_pickle=False) as stored:
         assert pickle.loads(file.with_suffix(".pkl").read_bytes()) == stored["model"].tolist()
@@ -240,7 +242,7 @@ def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, t
 def test_calibration_writes_the_chosen_factor(whole_run, flags):
     _, where = whole_run
     directory = where.adapler_last("tiny", 0.5, 0.0005).with_suffix("")
-    command = f"python tools/calibrate.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
+    command = f"python -m tools.evaluation.choose_eta_scale --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
     result = run(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
     assert result.returncode == 0, result.stderr[-3000:]
     curve = json.loads(where.eta_scales(directory).read_text())
@@ -249,7 +251,7 @@ def test_calibration_writes_the_chosen_factor(whole_run, flags):
     assert speedups == sorted(speedups)
     assert json.loads((directory / "config.json").read_text())["eta_scale"] == curve["chosen"]
     refused = run(f"{command.replace('--DATA_SEED 7 ', '')} --SCALES 1 --MAX_LOSS -2")  # the model tells its seed
-    assert refused.returncode == 0 and "stays as it was" in refused.stdout
+    assert refused.returncode == 0 and "keeps its eta_scale" in refused.stdout
     assert [point["eta_scale"] for point in json.loads(where.eta_scales(directory).read_text())["curve"]] == [1]
 
 

@@ -10,12 +10,12 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from tests import tiny
 from tests.compare import assert_close
 from tests.test_pipeline import run, write_backbone
-from tools.attentions import mean_attentions, rollout
-from tools.paths import TaskPaths
-from tools.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
-from tools.tasks import majority_rationale
-from tools.token_scores import METHODS
-from tools.write_results import claim
+from tools.common.paths import TaskPaths
+from tools.data.tasks import majority_rationale
+from tools.explanations.attentions import mean_attentions, rollout
+from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
+from tools.explanations.token_scores import METHODS
+from tools.results.write_pages import claim
 
 
 def test_agreement_by_hand():
@@ -124,7 +124,7 @@ def test_the_claim_is_told_as_it_is():
 def test_evaluate_rationales(trained):
     where, flags = trained
     model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
-    result = run(f"python tools/evaluate_rationales.py {flags} --MODEL_PATH {model}")
+    result = run(f"python -m tools.explanations.evaluate_rationales {flags} --MODEL_PATH {model}")
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(where.rationales(model, "test").read_text())
     assert found["examples"] == 9 and set(found["methods"]) == set(METHODS) == set(found["layers"])
@@ -153,5 +153,7 @@ def test_store_attentions(trained, kind):
 def test_a_task_without_rationales_is_refused(trained):
     where, flags = trained
     model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
-    result = run(f"python tools/evaluate_rationales.py {flags.replace('demo', 'sst2', 1)} --MODEL_PATH {model}")
+    result = run(
+        f"python -m tools.explanations.evaluate_rationales {flags.replace('demo', 'sst2', 1)} --MODEL_PATH {model}"
+    )
     assert result.returncode == 2 and "Traceback" not in result.stderr

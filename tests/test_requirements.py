@@ -13,7 +13,7 @@ from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
 from tests.compare import assert_close
-from tools.paths import ROOT
+from tools.common.paths import ROOT
 
 PIN = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from tools import plot_rationales
-from tools.benchmark_tables import COMPILED, PACKED
-from tools.paths import FIGURES, RESULTS, RESULTS_PAGE
-from tools.plot_tradeoff import length_rows, plot_task, tradeoff_rows
-from tools.result_files import is_run, kind, read_results
-from tools.summarize_run import portable
-from tools.summarize_runs import seeds_table
-from tools.write_results import page
+from tools.common.paths import FIGURES, RESULTS, RESULTS_PAGE
+from tools.evaluation.run_summary import portable
+from tools.results import plot_rationales
+from tools.results.benchmark_tables import COMPILED, PACKED
+from tools.results.plot_tradeoff import length_rows, plot_task, tradeoff_rows
+from tools.results.result_files import is_run, kind, read_results
+from tools.results.seed_means import seeds_table
+from tools.results.write_pages import page
 
 FILES = sorted(RESULTS.glob("*.json"))
 RESULTS_READ = read_results(FILES)

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from tests.inject_faults import content, same
 from tests.test_pipeline import NAME, run, write_backbone, write_sst2
-from tools.inject_faults import content, same
-from tools.paths import ROOT, TaskPaths
-from tools.run_record import RunRecord, read, seconds
+from tools.common.paths import ROOT, TaskPaths
+from tools.runtime.run_record import RunRecord, read, seconds
 
 FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 3"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 3 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.1"

@@ -10,9 +10,9 @@ from matplotlib import image
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from tests.test_pipeline import run
-from tools.checkpoints import load_tokenizer
-from tools.token_provenance import trace
-from tools.token_views import DROPPED, as_coloured_text, as_page, as_text
+from tools.explanations.token_traces import trace
+from tools.explanations.token_views import DROPPED, as_coloured_text, as_page, as_text
+from tools.runtime.checkpoints import load_tokenizer
 
 TEXT = "a very good film was seen"
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -52,7 +52,7 @@ def test_text_views(traced):
 
 def test_the_command_writes_page_and_json(saved_model, tmp_path):
     files = f"--HTML {tmp_path}/p.html --JSON {tmp_path}/t.json"
-    command = f"python tools/show_tokens.py --MODEL_PATH {saved_model} {files}"
+    command = f"python -m tools.explanations.show_tokens --MODEL_PATH {saved_model} {files}"
     done = run(f'{command} --TEXT "{TEXT}"')
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tmp_path / "t.json").read_text())["texts"] == [TEXT]

@@ -14,13 +14,14 @@ from transformers import BertTokenizerFast
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
 from tests.test_pipeline import WORDS, write_backbone
-from tools.data import DataOptions, load_examples, load_rows, make_custom_task
-from tools.errors import UserError
-from tools.examples import has_evidence
-from tools.extend_positions import extend
-from tools.paths import ROOT
-from tools.tasks import TABLE, hold_out
-from tools.windows import PER_DOCUMENT, cut, document_logits
+from tools.common.errors import UserError
+from tools.common.paths import ROOT
+from tools.data.examples import has_evidence
+from tools.data.loading import load_examples
+from tools.data.rows import DataOptions, load_rows, make_custom_task
+from tools.data.tasks import TABLE, hold_out
+from tools.data.windows import PER_DOCUMENT, cut, document_logits
+from tools.training.extend_positions import extend
 
 SHARED = ROOT.parent / "shared" / "data"
 SPECIAL = ("demo", "fnc", "movie_rationales")

@@ -14,11 +14,12 @@ from models import AdapLeRPredictor
 from tests import tiny
 from tests.compare import assert_close
 from tests.test_pipeline import write_backbone
-from tools.checkpoints import load_saved, load_weights
-from tools.data import DataOptions, load_examples, read_file
-from tools.errors import UserError
-from tools.saliencies import Stored, join
-from tools.tasks import TABLE
+from tools.common.errors import UserError
+from tools.data.loading import load_examples
+from tools.data.rows import DataOptions, read_file
+from tools.data.tasks import TABLE
+from tools.explanations.saliencies import Stored, join
+from tools.runtime.checkpoints import load_saved, load_weights
 
 some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -128,7 +129,7 @@ def tiny_examples(folder):
     (folder / "sst2").mkdir()
     (folder / "sst2" / "train.jsonl").write_text('{"sentence": "good film", "label": 1}\n')
     tokenizer_directory = write_backbone(folder / "backbone")
-    from tools.checkpoints import load_tokenizer
+    from tools.runtime.checkpoints import load_tokenizer
 
     tokenizer = load_tokenizer(str(tokenizer_directory))
     return load_examples(TABLE["sst2"], "train", tokenizer, 8, DataOptions(folder))

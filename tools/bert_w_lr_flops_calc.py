@@ -1,4 +1,4 @@
-"""FLOPs of an AdapLeR that keeps every token, by tools/flops.py and by TensorFlow's profiler.
+"""FLOPs of an AdapLeR that keeps every token, by the formula and by TensorFlow's profiler.
 
 For any --BACKBONE or config.json. The difference to tools/bert_flops_calc.py is what the Contribution Predictors and
 the removal cost.
@@ -9,10 +9,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.flops import adapler_flops, adapler_terms
-from tools.flops_profiler import profile_adapler
-from tools.flops_tables import compare
-from tools.runtime import run_program
+from tools.runtime.argument_parser import parse_groups
+from tools.runtime.arguments import FlopsArguments
+
+if __name__ == "__main__":
+    ARGUMENTS = parse_groups([FlopsArguments], __doc__)  # before the imports that take seconds
+
+from tools.flops import adapler_flops
+from tools.flops.comparison import compare
+from tools.flops.formulas import adapler_terms
+from tools.flops.profiler import profile_adapler
+from tools.runtime.stage import run_program
 
 
 def all_kept(config, tokens: int) -> list[int]:
@@ -20,14 +27,15 @@ def all_kept(config, tokens: int) -> list[int]:
     return [tokens] * (config.num_hidden_layers + 1)
 
 
-if __name__ == "__main__":
-    run_program(
-        "flops_calc",
-        __doc__,
-        lambda settings: compare(
-            settings,
-            lambda config, tokens: adapler_flops(config, all_kept(config, tokens)),
-            lambda config, tokens: adapler_terms(config, all_kept(config, tokens)),
-            profile_adapler,
-        ),
+def compare_adapler(flops: FlopsArguments) -> None:
+    compare(
+        flops.backbone,
+        flops.lengths,
+        lambda config, tokens: adapler_flops(config, all_kept(config, tokens)),
+        lambda config, tokens: adapler_terms(config, all_kept(config, tokens)),
+        profile_adapler,
     )
+
+
+if __name__ == "__main__":
+    run_program(ARGUMENTS, compare_adapler)

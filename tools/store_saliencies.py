@@ -1,40 +1,44 @@
 """Stage 2: computes gradient x input saliencies with the best fine-tuned epochs, and stores them.
 
 Writes data/sals/<split>/sal_mat_wCLSSEPnoZ_<epoch>.npy, float32 [examples, MAX_LENGTH], for the three epochs of stage 1
-with the best dev scores, and the examples' row ids beside each. SPLIT is train unless told otherwise.
+with the best dev scores, and the examples' row ids beside each.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.checkpoints import load_backbone, load_tokenizer, load_weights
-from tools.data import load_examples
-from tools.fine_tuning_log import saliency_epochs
-from tools.paths import TaskPaths
-from tools.runtime import data_options, run_stage, task_of
-from tools.saliencies import Stored, is_stored, saliency_matrix, store
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
+
+if __name__ == "__main__":
+    ARGUMENTS = parse(STAGES["store_saliencies"], __doc__)  # before the imports that take seconds
+
+from tools.data.loading import load_examples
+from tools.explanations.saliencies import Stored, is_stored, saliency_matrix, store
+from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
+from tools.runtime.fine_tuning_log import saliency_epochs
+from tools.runtime.run import Run
+from tools.runtime.stage import run_stage
 
 
-def store_saliencies(settings: argparse.Namespace, where: TaskPaths) -> None:
-    task, split = task_of(settings), settings.split or "train"
-    epochs = saliency_epochs(task, where)
-    tokenizer = load_tokenizer(settings.backbone)
-    model = load_backbone(settings.backbone, task, settings.max_length)
-    examples = load_examples(task, split, tokenizer, settings.max_length, data_options(settings))
-    examples.require_labels(f"the saliencies of {task.name}'s {split} split")
+def store_saliencies(run: Run) -> None:
+    split, batch_size = run.arguments.saliencies.split, run.arguments.saliencies.batch_size
+    epochs = saliency_epochs(run.task, run.paths)
+    tokenizer = load_tokenizer(run.backbone)
+    model = load_backbone(run.backbone, run.task, run.max_length)
+    examples = load_examples(run.task, split, tokenizer, run.max_length, run.data_options)
+    examples.require_labels(f"the saliencies of {run.task.name}'s {split} split")
     for epoch in epochs:
-        files = Stored.of(where, split, epoch)
-        if settings.resume and is_stored(files, examples):
-            print(f"{files.matrix} is there already", flush=True)
+        files = Stored.of(run.paths, split, epoch)
+        if run.resume and is_stored(files, examples):
+            print(f"{files.matrix} is already stored", flush=True)
             continue
         load_weights(model, files.weights)
-        matrix = saliency_matrix(model, examples, settings.max_length, settings.batch_size)
-        store(files, matrix, examples)
+        store(files, saliency_matrix(model, examples, run.max_length, batch_size), examples)
         print(files.matrix, flush=True)
 
 
 if __name__ == "__main__":
-    run_stage("store_saliencies", __doc__, store_saliencies)
+    run_stage("store_saliencies", ARGUMENTS, store_saliencies)

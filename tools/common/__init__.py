@@ -1,0 +1,1 @@
+"""Errors, paths, atomic files, locks and provenance; imports nothing else of the project."""

@@ -1,0 +1,125 @@
+"""Tokenised examples, and batches of them as a model is fed."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+
+from tools.common.errors import UserError
+
+INPUTS_SPEC = {
+    name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "token_type_ids", "attention_mask")
+}
+"""What a model is fed: [batch, length] each, padded to the longest example of the batch."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tokenised examples.
+
+    Attributes:
+        row_ids: each example's row in the split it was read from, int64 [N].
+        input_ids, token_type_ids: ragged int32 [N, None], [CLS] and [SEP] included.
+        labels: int32 [N], or float32 for a regression; -1 where unknown.
+        pad_id: what fills up batches.
+        saliency: ragged float32 [N, None] over the same tokens, once joined.
+        rationale: ragged int32 [N, None], 1 at the human rationale's tokens, where asked for.
+        word: ragged int32 [N, None], the word that each token is a piece of, -1 at special tokens, with `rationale`.
+        documents: the row that each window was cut from, int64 [N], where the task has windows.
+    """
+
+    row_ids: np.ndarray
+    input_ids: tf.RaggedTensor
+    token_type_ids: tf.RaggedTensor
+    labels: np.ndarray
+    pad_id: int
+    saliency: tf.RaggedTensor | None = None
+    rationale: tf.RaggedTensor | None = None
+    word: tf.RaggedTensor | None = None
+    documents: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example, int64 [N]."""
+        return self.input_ids.row_lengths().numpy()
+
+    @property
+    def labelled(self) -> bool:
+        return bool((self.labels >= 0).all())
+
+    def require_labels(self, purpose: str) -> None:
+        """Raises UserError if labels are hidden."""
+        if not self.labelled:
+            hidden = int((self.labels < 0).sum())
+            raise UserError(f"{hidden} of {len(self)} labels are hidden (-1); {purpose} needs them all")
+
+    def take(self, order: np.ndarray) -> Examples:
+        """The examples at positions `order`."""
+        ragged = {
+            name: None if getattr(self, name) is None else tf.gather(getattr(self, name), order)
+            for name in ("input_ids", "token_type_ids", "saliency", "rationale", "word")
+        }
+        documents = None if self.documents is None else self.documents[order]
+        return replace(self, row_ids=self.row_ids[order], labels=self.labels[order], documents=documents, **ragged)
+
+    def replace_tokens(self, input_ids: tf.RaggedTensor, token_type_ids: tf.RaggedTensor) -> Examples:
+        """The same examples with other tokens, and without what belonged to the old ones."""
+        return Examples(self.row_ids, input_ids, token_type_ids, self.labels, self.pad_id)
+
+    def token_checksums(self) -> np.ndarray:
+        """CRC-32 of each example's token ids, uint32 [N]: tells whether a stored row still belongs to its example."""
+        ids = self.input_ids.values.numpy().astype("<i4")
+        starts = self.input_ids.row_splits.numpy()
+        return np.array([zlib.crc32(ids[a:b].tobytes()) for a, b in itertools.pairwise(starts)], np.uint32)
+
+    def shuffled(self, seed: int) -> Examples:
+        """The examples in the one order that a seed gives."""
+        return self.take(np.random.default_rng(seed).permutation(len(self)))
+
+    def grouped_by_length(self, batch_size: int, seed: int) -> Examples:
+        """The examples in an order whose batches hold examples of similar length.
+
+        The batches come in random order; those of equal length meet at random if the examples' order is. What is left
+        over from full batches, the shortest, comes last.
+        """
+        by_length = np.argsort(self.lengths, kind="stable")
+        rest, whole = np.split(by_length, [len(self) % batch_size])
+        batches = np.random.default_rng(seed).permutation(whole.reshape(-1, batch_size))
+        return self.take(np.concatenate([batches.ravel(), rest]))
+
+    def batches(self, batch_size: int, reshuffle_seed: int | None = None, first_epoch: int = 0) -> tf.data.Dataset:
+        """Batches (inputs, targets), each padded to its own longest example.
+
+        They come in the examples' order, or with `reshuffle_seed` in another one each epoch, from `first_epoch` on.
+        """
+        inputs = {"input_ids": self.input_ids, "token_type_ids": self.token_type_ids}
+        targets = {"labels": self.labels}
+        if self.saliency is not None:
+            targets["saliency"] = self.saliency
+        examples = tf.data.Dataset.from_tensor_slices((inputs, targets))
+        if reshuffle_seed is not None:
+            examples = examples.shuffle(len(self), seed=reshuffle_seed)
+            for _ in range(first_epoch):  # each start of an iterator draws the next epoch's order
+                next(iter(examples))
+        return examples.batch(batch_size).map(self._pad).prefetch(2)
+
+    def _pad(self, inputs: dict, targets: dict) -> tuple[dict, dict]:
+        padded = {
+            "input_ids": inputs["input_ids"].to_tensor(self.pad_id),
+            "token_type_ids": inputs["token_type_ids"].to_tensor(),
+            "attention_mask": tf.ones_like(inputs["input_ids"]).to_tensor(),
+        }
+        dense = {k: v.to_tensor() if isinstance(v, tf.RaggedTensor) else v for k, v in targets.items()}
+        return padded, dense
+
+
+def has_evidence(examples: Examples) -> np.ndarray:
+    """Which windows hold a part of the human rationale, bool [N]."""
+    return tf.reduce_max(examples.rationale, axis=1).numpy() > 0

@@ -1,0 +1,1 @@
+"""Scores, lengths and FLOPs of a model, and the choices that follow from them."""

@@ -1,0 +1,42 @@
+"""Compares all of a task's AdapLeR models on the dev set, and prints the directory of the best as its last line.
+
+The best is the fastest among the settings that tools.evaluation.choose_eta_scale chose, each of which loses less than
+its --MAX_LOSS. Only dev scores are read, so the test set stays unseen until the choice is made.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
+
+if __name__ == "__main__":
+    ARGUMENTS = parse(STAGES["choose_model"], __doc__)  # before the imports that take seconds
+
+from tools.common.errors import UserError
+from tools.results.result_files import chosen_point
+from tools.results.tables import choice_table
+from tools.runtime.run import Run
+from tools.runtime.stage import run_stage
+
+
+def choose_model(run: Run) -> None:
+    curves = {model: json.loads(file.read_text(encoding="utf-8")) for model, file in run.paths.calibrated.items()}
+    best = fastest(curves)
+    print(choice_table({model.name: curve for model, curve in curves.items()}, best and best.name))
+    if best is None:
+        raise UserError(f"no model under {run.paths.adaptive_models} is within its --MAX_LOSS")
+    print(best)
+
+
+def fastest(curves: dict[Path, dict]) -> Path | None:
+    """The model whose chosen point has the highest FLOPs speedup."""
+    points = {model: chosen_point(curve) for model, curve in curves.items()}
+    allowed = [model for model, point in points.items() if point]
+    return max(allowed, key=lambda model: points[model]["speedup"], default=None)
+
+
+if __name__ == "__main__":
+    run_stage("choose_model", ARGUMENTS, choose_model)

@@ -1,0 +1,111 @@
+"""Prints what one run of all stages came to, from the logs that the stages left.
+
+MODEL_PATH is the AdapLeR weights of stage 3. Writes directory/results/<task>_<backbone>_<seed>.json, and with --SAVE
+the same to another file; RESULTS.md is made from the files in results/ by tools.results.write_pages.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import STAGES
+
+if __name__ == "__main__":
+    ARGUMENTS = parse(STAGES["summarize"], __doc__)  # before the imports that take seconds
+
+from tools.common.atomic_files import write_json
+from tools.common.errors import UserError
+from tools.common.paths import TaskPaths
+from tools.common.provenance import VERSION
+from tools.data.rows import DataOptions, load_rows
+from tools.explanations.token_traces import trace
+from tools.explanations.token_views import as_text
+from tools.results.tables import run_table
+from tools.runtime import fine_tuning_log
+from tools.runtime.checkpoints import load_model, tokenizer_of
+from tools.runtime.run import Run
+from tools.runtime.run_record import seconds
+from tools.runtime.stage import run_stage
+
+
+def summarize(run: Run) -> None:
+    summary = summary_of(run)
+    write_json(run.paths.summary, summary)
+    if run.arguments.summary.save:
+        write_json(run.arguments.summary.save, summary)
+    print(run_table(summary))
+    model_path = run.arguments.summary.model_path
+    tokenizer = tokenizer_of(model_path, run.backbone)
+    model = load_model(model_path, run.backbone, run.task, run.max_length, converted=True)
+    row = load_rows(run.task, "validation", DataOptions(run.arguments.data.data_dir, max_eval_examples=1))[0]
+    print("\nOne validation example; layer by layer, the words that are left:")
+    texts = [row[column] for column in run.task.text_columns]
+    print(as_text(trace(model, tokenizer, texts, run.max_length)))
+
+
+def summary_of(run: Run) -> dict:
+    """Arguments, times and scores of all stages of a run.
+
+    Raises:
+        UserError: a stage has not run.
+    """
+    paths, model_path = run.paths, run.arguments.summary.model_path
+    best = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, paths))[0]
+    records = {stage: _read(paths.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
+    records["train_adapler"] = _read(paths.adapler_run_of(model_path) / "run.json")
+    summary = {
+        "task": run.task.name,
+        "metric": run.task.primary_metric,
+        "backbone": paths.name,
+        "seed": paths.seed,
+        "version": VERSION,
+        "commit": records["train_adapler"]["commit"],
+        "machine": records["train_adapler"]["machine"],
+        "settings": {stage: record["settings"] for stage, record in records.items()},
+        "seconds": {stage: seconds(record) for stage, record in records.items()},
+        "tried": [_tried(paths, log) for log in paths.adapler_logs],
+        "eta_scales": _read_if_there(paths.eta_scales(model_path)),
+        "bert": _evaluation(paths.evaluation(paths.fine_tuned(best))),
+        "adapler": _evaluation(paths.evaluation(model_path)),
+    }
+    return portable(summary)
+
+
+def portable(value):
+    """The value with absolute paths cut to their last part, which alone means something on another machine."""
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
+def _read(file: Path) -> dict:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
+
+
+def _tried(paths: TaskPaths, log_file: Path) -> dict:
+    """The log of an AdapLeR run, with what the speed dial does to the model that it led to."""
+    log = _read(log_file)
+    model = log_file.name.removesuffix("_logs.json") + ("" if log["chosen_epoch"] else "_last")
+    return log | {"eta_scales": _read_if_there(paths.eta_scales(Path(model)))}
+
+
+def _evaluation(file: Path) -> dict:
+    scores = _read(file)
+    if "validation" not in scores:
+        raise UserError(f"{file} has no validation scores; run run_classification_evaluation.py without --SPLIT")
+    return scores
+
+
+def _read_if_there(file: Path) -> dict | None:
+    return _read(file) if file.exists() else None
+
+
+if __name__ == "__main__":
+    run_stage("summarize", ARGUMENTS, summarize)

@@ -1,0 +1,1 @@
+"""Saliencies, attentions, and which tokens a model keeps, compared with human rationales."""

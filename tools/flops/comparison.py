@@ -1,0 +1,83 @@
+"""The formulas against TensorFlow's profiler, as a table."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers import AutoConfig, BertConfig
+
+from tools.common.errors import UserError
+from tools.common.markdown import markdown
+from tools.flops.profiler import Operation, by_place, total
+
+SHOWN = 0.0001
+"""Places that are this part of the total, or more, are listed; of those not in the formula, all."""
+
+
+def compare(
+    backbone: str,
+    lengths: Sequence[int],
+    formula: Callable[[BertConfig, int], float],
+    terms: Callable[[BertConfig, int], dict],
+    profile: Callable[[BertConfig, int], list[Operation]],
+) -> None:
+    """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest."""
+    config = config_of(backbone)
+    rows, operations = [("tokens", "formula", "profiler", "difference")], []
+    for tokens in tqdm(sorted(lengths), desc="lengths", leave=False):
+        operations = profile(config, tokens)
+        ours, theirs = float(formula(config, tokens)), total(operations)
+        rows.append((tokens, f"{ours:.0f}", f"{theirs}", f"{100 * (theirs / ours - 1):+.3f} %"))
+    print(markdown(rows))
+    longest = max(lengths)
+    print(f"\nThe formula's terms at {longest} tokens:\n")
+    print(markdown([("term", "FLOPs"), *_rounded(terms(config, longest))]))
+    print(f"\nWhat the profiler counts at {longest} tokens, summed over layers; starred: not in the formula:\n")
+    print(_places(operations))
+
+
+def _rounded(terms: dict) -> list[tuple[str, str]]:
+    return [(name, f"{float(flops):.0f}") for name, flops in terms.items()]
+
+
+def config_of(backbone: str) -> BertConfig:
+    """The config of a hub id, a directory or a config.json.
+
+    Raises:
+        UserError: there is none, or it is no BERT's.
+    """
+    path = Path(backbone)
+    try:
+        if path.suffix == ".json":
+            values = json.loads(path.read_text(encoding="utf-8"))
+            config = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
+        else:
+            config = AutoConfig.from_pretrained(backbone)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load a config from '{backbone}': {str(error).splitlines()[0]}") from error
+    if not isinstance(config, BertConfig):
+        raise UserError(f"'{backbone}' is a '{config.model_type}' checkpoint; AdapLeR here is built on 'bert' only")
+    return config
+
+
+def not_in_formula(place: str) -> bool:
+    """Whether the formula leaves an operation out: additions (but for biases and masks), gelu's negation, checks."""
+    kind = place[place.rindex("(") + 1 : -1]
+    if place.endswith("/self/Add (AddV2)"):  # the attention mask, which is in the softmax's term
+        return False
+    return kind in ("AddV2", "Add", "Neg", "Less", "Greater", "Equal")
+
+
+def _places(operations: list[Operation]) -> str:
+    places: Counter[str] = by_place(operations)
+    least = SHOWN * sum(places.values())
+    rows = [("operations", "FLOPs", "")]
+    for name, flops in places.most_common():
+        left_out = not_in_formula(name)
+        if flops > least or left_out:
+            rows.append((name, flops, "*" if left_out else ""))
+    return markdown(rows)

@@ -1,0 +1,59 @@
+"""Exports a model as a TensorFlow SavedModel that drops tokens per input, for any batch size and length.
+
+The signature takes int32 input_ids, attention_mask and token_type_ids, [batch, length] each, and gives logits and (but
+for a regression) probabilities, float32 [batch, labels], and lengths, float32 [batch, layers]: the tokens that each
+layer ran on. TensorFlow alone loads it: tf.saved_model.load(DIR).signatures["serving_default"].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.runtime.argument_parser import flag, parse_groups
+
+
+@dataclass(kw_only=True)
+class ExportArguments:
+    model_path: Path = flag("MODEL_PATH", "AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    output: Path = flag("OUTPUT", "directory to write")
+
+
+if __name__ == "__main__":
+    ARGUMENTS = parse_groups([ExportArguments], __doc__)  # before the imports that take seconds
+
+import tensorflow as tf
+
+from models import TFAdapLeRForSequenceClassification
+from tools.common.atomic_files import atomic_directory, require_replaceable
+from tools.data.examples import INPUTS_SPEC
+from tools.runtime.checkpoints import load_saved
+from tools.runtime.stage import run_program
+
+
+def export_saved_model(arguments: ExportArguments) -> None:
+    require_replaceable(arguments.output, "saved_model.pb")
+    export(load_saved(arguments.model_path, converted=True), arguments.output)
+    print(arguments.output)
+
+
+def export(model: TFAdapLeRForSequenceClassification, directory: Path) -> None:
+    """Writes the SavedModel of a converted model; its eta_scale is the config's."""
+    regression = model.config.num_labels == 1
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in INPUTS_SPEC])
+    def serve(input_ids, token_type_ids, attention_mask):
+        inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "attention_mask": attention_mask}
+        outputs = model(inputs, lr_mode=True)
+        answers = {"logits": outputs.logits, "lengths": tf.stack(outputs.lengths, axis=1)}
+        return answers if regression else answers | {"probabilities": tf.nn.softmax(outputs.logits)}
+
+    module = tf.Module()
+    module.weights = serve.get_concrete_function().variables  # not the model: Keras would save all of its layers again
+    module.serve = serve
+    with atomic_directory(directory) as temporary:
+        tf.saved_model.save(module, str(temporary), signatures=serve)
+
+
+if __name__ == "__main__":
+    run_program(ARGUMENTS, export_saved_model)

@@ -1,0 +1,1 @@
+"""What every program needs: arguments, the run, checkpoints, devices, the run record."""

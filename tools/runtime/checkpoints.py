@@ -1,0 +1,232 @@
+"""Models and tokenizers, from backbones and from what earlier stages saved."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from models import TFAdapLeRForSequenceClassification
+from tools.common import paths
+from tools.common.atomic_files import atomic_directory, atomic_write, write_json
+from tools.common.errors import UserError
+from tools.common.locks import locked
+from tools.data.rows import demo_task
+from tools.data.tasks import TABLE, Task
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def resolve_backbone(task: str, backbone: str | None) -> str:
+    """The backbone to use; a generated task has its own, built when it is first needed."""
+    if backbone is not None:
+        return backbone
+    if task not in TABLE or not TABLE[task].generated:
+        return paths.DEFAULT_BACKBONE
+    directory = paths.generated_backbone(f"{task}_bert")
+    with locked(directory.parent, wait=True):
+        if not (directory / "config.json").exists():
+            demo_task.build_backbone(directory)
+    return str(directory)
+
+
+def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
+    """The backbone's fast tokenizer.
+
+    Raises:
+        UserError: there is no such backbone, or it has no fast tokenizer.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(backbone, use_fast=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load a tokenizer from '{backbone}': {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise UserError(f"the tokenizer of '{backbone}' has no fast version; its directory needs a tokenizer.json")
+    return tokenizer
+
+
+def tokenizer_of(model_path: Path, backbone: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a trained model: its directory's own, or for .h5 weights the backbone's."""
+    return load_tokenizer(str(model_path) if model_path.is_dir() else backbone)
+
+
+def load_backbone(
+    backbone: str, task: Task, max_length: int, trained: bool = False, **config
+) -> TFAdapLeRForSequenceClassification:
+    """A BERT for the task.
+
+    Args:
+        trained: `backbone` is a finished model of the task; else its classifier, if it has another number of labels
+            or none at all, gives way to a new one.
+        config: changes to the backbone's config.
+
+    Raises:
+        UserError: it cannot be loaded, is no BERT, lacks weights, has fewer positions than `max_length`, has a
+            classifier for another task though `trained`, or is an AdapLeR though not.
+    """
+    names = dict(enumerate(task.label_names or ["LABEL_0"]))
+    labels = {"num_labels": task.outputs, "id2label": names, "label2id": {name: i for i, name in names.items()}}
+    try:
+        model, found = TFAdapLeRForSequenceClassification.from_pretrained(
+            backbone, ignore_mismatched_sizes=True, output_loading_info=True, **labels, **config
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
+    if model.is_adapler and not trained:
+        raise UserError(f"--BACKBONE {backbone} is a trained AdapLeR; give the BERT that training shall start from")
+    for name, theirs, ours in found["mismatched_keys"]:
+        if trained or "classifier" not in name:
+            raise UserError(f"'{backbone}' has '{name}' of shape {theirs} where {task.name} needs {ours}")
+    require_weights(backbone, found["missing_keys"], optional=() if trained else ("classifier", "pooler"))
+    positions = model.config.max_position_embeddings
+    if max_length > positions:
+        raise UserError(
+            f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'; "
+            "tools/extend_positions.py makes one with more"
+        )
+    model.config.update({"MAX_LENGTH": max_length, "text_columns": list(task.text_columns)})
+    return model
+
+
+def load_model(model_path: Path, backbone: str, task: Task, max_length: int, converted: bool):
+    """A trained model, from .h5 weights on a backbone or from a save_pretrained directory.
+
+    Args:
+        converted: whether the weights are an AdapLeR's; a directory knows by itself.
+
+    Raises:
+        UserError: it does not exist or does not fit the backbone or the task's labels.
+    """
+    if not model_path.exists():
+        raise UserError(f"--MODEL_PATH {model_path} does not exist")
+    if model_path.is_dir():
+        model = load_backbone(str(model_path), task, max_length, trained=True)
+        if converted and not model.is_adapler:
+            raise UserError(f"{model_path} holds a plain BERT, not an AdapLeR: leave out --LR_MODEL")
+        return model
+    model = load_backbone(backbone, task, max_length)
+    if converted:
+        model.to_AdapLeR()
+    load_weights(model, model_path)
+    return model
+
+
+def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenceClassification:
+    """A model from a directory that `save_pretrained` wrote, which alone knows everything about it.
+
+    Args:
+        model_path: the directory, or the .h5 weights beside which it stands.
+        converted: refuse a plain BERT.
+
+    Raises:
+        UserError: there is no such directory, or it cannot be loaded.
+    """
+    directory = model_directory(model_path)
+    try:
+        model, found = TFAdapLeRForSequenceClassification.from_pretrained(directory, output_loading_info=True)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # whatever a damaged config leads to
+        raise UserError(f"cannot load the model in {directory}: {_first_line(error)}") from error
+    require_weights(str(directory), found["missing_keys"])
+    if converted and not model.is_adapler:
+        raise UserError(
+            f"{directory} holds a plain BERT; stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
+        )
+    return model
+
+
+def require_weights(source: str, missing: list[str], optional: tuple[str, ...] = ()) -> None:
+    """Refuses a checkpoint whose files lack weights, which would stay random.
+
+    Args:
+        missing: the weights' names.
+        optional: parts of names that may be missing.
+
+    Raises:
+        UserError: one of the others is.
+    """
+    needed = sorted(name for name in missing if not any(part in name for part in optional))
+    if needed:
+        raise UserError(f"'{source}' lacks {len(needed)} weights of this model, the first is '{needed[0]}'")
+
+
+def model_directory(model_path: Path) -> Path:
+    """The save_pretrained directory that --MODEL_PATH means.
+
+    Raises:
+        UserError: there is none.
+    """
+    directory = model_path.with_suffix("") if model_path.suffix == ".h5" else model_path
+    if not (directory / "config.json").exists():
+        raise UserError(f"--MODEL_PATH {model_path}: no directory {directory} with a config.json; stage 3 writes one")
+    return directory
+
+
+def saved_max_length(model_path: Path | None) -> int | None:
+    """The MAX_LENGTH that a saved model was trained with, where its directory tells."""
+    with suppress(UserError, OSError, ValueError):
+        if model_path is not None:
+            config = json.loads((model_directory(model_path) / "config.json").read_text(encoding="utf-8"))
+            return config.get("MAX_LENGTH")
+    return None
+
+
+def set_eta_scale(directory: Path, eta_scale: float) -> None:
+    """Writes the factor on eta into a saved model's config."""
+    file = directory / "config.json"
+    write_json(file, json.loads(file.read_text(encoding="utf-8")) | {"eta_scale": eta_scale})
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Loads .h5 weights.
+
+    Raises:
+        UserError: the file is damaged, or made for another backbone, label count or kind of model.
+    """
+    if not path.exists():
+        raise UserError(f"no weights at {path}")
+    try:
+        model.load_weights(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        kind = "an AdapLeR" if getattr(model, "is_adapler", False) else "a plain BERT"
+        raise UserError(
+            f"the weights {path} do not fit {kind} of {model.config.num_hidden_layers} layers x "
+            f"{model.config.hidden_size} with {model.config.num_labels} labels (check --BACKBONE, --TASK and "
+            f"--LR_MODEL): {_first_line(error)}"
+        ) from error
+
+
+def save_weights(model: keras.Model, path: Path, probe: dict[str, tf.Tensor]) -> None:
+    """Writes .h5 weights under `path` once they are complete and, loaded again, give the same logits.
+
+    Args:
+        probe: one batch of inputs.
+
+    Raises:
+        OSError: what was written is not what the model holds; what stood at `path` stays.
+    """
+    before = model(probe).logits.numpy()
+    with atomic_write(path) as temporary:
+        model.save_weights(str(temporary))
+        model.load_weights(str(temporary))
+        if not np.array_equal(model(probe).logits.numpy(), before):
+            raise OSError(f"{path} was not written right: the weights in it give other logits; is the disk sound?")
+
+
+def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Writes a save_pretrained directory that needs nothing else: weights, config, tokenizer."""
+    with atomic_directory(path) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+def _first_line(error: Exception) -> str:
+    if "from_pt" in str(error):
+        return "its weights are a PyTorch pickle; save them as safetensors, with PyTorch: model.save_pretrained(DIR)"
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,47 @@
+"""What stage 1 left for the others: dev scores by epoch."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from tools.common.errors import UserError
+from tools.common.paths import TaskPaths
+from tools.data.tasks import Task
+
+SALIENCY_EPOCHS = 3
+"""From how many of the best epochs saliencies are taken."""
+
+
+def best_epochs(task: Task, log: list[dict]) -> list[int]:
+    """Epochs (from 1) by primary dev score, the best first, the earlier first among equals."""
+    scores = [entry["validation"][task.primary_metric] for entry in log]
+    return [int(i) + 1 for i in np.argsort(-np.array(scores), kind="stable")]
+
+
+def read(task: Task, paths: TaskPaths) -> list[dict]:
+    """The log, [{split: {metric: value}}] by epoch.
+
+    Raises:
+        UserError: stage 1 has not run here, or its log is damaged.
+    """
+    command = f"python ./run_files/run_classification_bert.py --TASK {task.name} --DATA_SEED {paths.seed}"
+    try:
+        log = json.loads(paths.fine_tuning_log.read_text(encoding="utf-8"))
+        best_epochs(task, log)
+    except FileNotFoundError as error:
+        raise UserError(f"no {paths.fine_tuning_log}; run {command} first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{paths.fine_tuning_log} is damaged ({error}); run {command} again") from error
+    return log
+
+
+def best_score(task: Task, log: list[dict]) -> float:
+    """The best epoch's primary dev score."""
+    return max(entry["validation"][task.primary_metric] for entry in log)
+
+
+def saliency_epochs(task: Task, paths: TaskPaths) -> list[int]:
+    """The epochs whose saliencies train AdapLeR: the three best, or all if there are fewer."""
+    return best_epochs(task, read(task, paths))[:SALIENCY_EPOCHS]

@@ -1,0 +1,71 @@
+"""Selects the flags that a stage accepts, for run_files/run_task.sh, which forwards extra flags to every stage.
+
+    python -m tools.runtime.forward_flags STAGE --FLAG value ...
+
+prints the stage's part, each argument followed by a zero byte. With `check` for STAGE it prints nothing, but fails if a
+flag is unknown to every stage, is one that run_task.sh sets itself, or has a malformed value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tools.runtime.argument_parser import field_names, groups_of, make_parser
+from tools.runtime.arguments import STAGES
+
+PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "choose_eta_scale", "evaluate", "summarize"]
+"""The stages that run_files/run_task.sh and search.sh run."""
+
+SET_BY_PIPELINE = {"model_path", "split"}
+"""Flags that the pipeline sets itself."""
+
+
+def flags_of(stage: str) -> set[str]:
+    """The flags that a stage accepts, in lower case."""
+    return {name for group in groups_of(STAGES[stage]) for name in field_names(group)}
+
+
+def accepted_flags(stage: str, arguments: Sequence[str]) -> list[str]:
+    """The part of `arguments` that the stage accepts: its flags with their values."""
+    flags = flags_of(stage)
+    accepted = []
+    is_accepted = False
+    for argument in arguments:
+        if argument.startswith("--"):
+            is_accepted = _flag_name(argument) in flags
+        if is_accepted:
+            accepted.append(argument)
+    return accepted
+
+
+def check(arguments: Sequence[str]) -> None:
+    """Checks flags and values before the first stage starts.
+
+    Raises:
+        SystemExit: with code 2 and a usage message, for a flag that no stage accepts or a malformed value.
+    """
+    usage = argparse.ArgumentParser(prog="run_files", usage="run_task.sh TASK SEED [--FLAG value ...]")
+    known = set().union(*(flags_of(stage) for stage in PIPELINE)) - SET_BY_PIPELINE
+    if arguments and not arguments[0].startswith("--"):
+        usage.error(f"{arguments[0]} is not a flag")
+    for argument in arguments:
+        if argument.startswith("--") and _flag_name(argument) not in known:
+            usage.error(f"no stage accepts {argument}")
+    for stage in PIPELINE:
+        parser = make_parser(groups_of(STAGES[stage]), "")
+        for action in parser._actions:
+            action.required = False
+        parser.parse_args(accepted_flags(stage, arguments))
+
+
+def _flag_name(argument: str) -> str:
+    return argument.removeprefix("--").split("=")[0].lower()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "check":
+        check(sys.argv[2:])
+    elif selected := accepted_flags(sys.argv[1], sys.argv[2:]):
+        print(*selected, sep="\0", end="\0")

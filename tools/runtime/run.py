@@ -1,0 +1,112 @@
+"""One run of a stage: everything that is known about it once its arguments are parsed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic
+
+from tools.common import paths
+from tools.common.errors import UserError
+from tools.common.paths import TaskPaths
+from tools.data.rows import DataOptions, make_custom_task
+from tools.data.tasks import CUSTOM, Task, get_task, hold_out
+from tools.runtime.argument_parser import Arguments, as_dict
+from tools.runtime.arguments import DEFAULT_MAX_LENGTH, RowArguments, TaskArguments
+from tools.runtime.checkpoints import resolve_backbone, saved_max_length
+
+
+@dataclass(frozen=True)
+class Run(Generic[Arguments]):
+    """What a stage works on; built once per process.
+
+    Attributes:
+        stage: name of the stage.
+        arguments: its typed arguments.
+        task: the task, with --HOLD_OUT already applied.
+        paths: where its files are.
+        backbone: hub id or directory of the backbone, which is also its tokenizer's.
+        max_length: most tokens of an example.
+    """
+
+    stage: str
+    arguments: Arguments
+    task: Task
+    paths: TaskPaths
+    backbone: str
+    max_length: int
+
+    @classmethod
+    def of(cls, stage: str, arguments: Arguments) -> Run[Arguments]:
+        """The run that a stage's arguments describe.
+
+        Raises:
+            UserError: there is no such task or data directory, or a custom task's files are unusable.
+        """
+        data: TaskArguments = arguments.data
+        task = make_task(data)
+        backbone = resolve_backbone(data.task, data.backbone)
+        name = data.backbone_name or paths.backbone_name(backbone)
+        model_path = as_dict(arguments).get("model_path")
+        max_length = data.max_length or saved_max_length(model_path) or DEFAULT_MAX_LENGTH
+        run_paths = TaskPaths(name, data.data_seed, data.task)
+        if model_path:
+            model_paths = TaskPaths.of(model_path)
+            if model_paths and model_paths.task == data.task:  # files about a model stay with the run that made it
+                run_paths = model_paths
+        return cls(stage, arguments, task, run_paths, backbone, max_length)
+
+    @property
+    def seed(self) -> int:
+        return self.arguments.data.data_seed
+
+    @property
+    def data_options(self) -> DataOptions:
+        """Which rows the run reads."""
+        return data_options(self.arguments.data.data_dir, self.arguments.rows)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the run leaves run.json, scores, TensorBoard's events and its backup."""
+        if self.stage == "train_adapler":
+            speed = self.arguments.speed
+            return self.paths.adapler_run(speed.save_name, speed.gamma, speed.phi)
+        return self.paths.run_folder(self.stage, as_dict(self.arguments).get("model_path"))
+
+    @property
+    def resume(self) -> bool:
+        """Whether the run continues an interrupted one."""
+        return bool(as_dict(self.arguments).get("resume"))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every argument as JSON, with the values that defaults depend on filled in."""
+        resolved = {"backbone": self.backbone, "backbone_name": self.paths.name, "max_length": self.max_length}
+        return json.loads(json.dumps(as_dict(self.arguments) | resolved, default=str))
+
+    def seen_through(self, root: Path) -> Run[Arguments]:
+        """The same run with its files under another root."""
+        return replace(self, paths=self.paths.seen_through(root))
+
+
+def data_options(data_dir: Path | None, rows: RowArguments) -> DataOptions:
+    """The rows that the arguments choose."""
+    return DataOptions(data_dir, rows.max_train_examples, rows.max_eval_examples, rows.split_by_body)
+
+
+def make_task(data: TaskArguments) -> Task:
+    """The task that --TASK names, or that a user's own files make; with --HOLD_OUT, its splits moved.
+
+    Raises:
+        UserError: there is no such task or data directory, or a custom task's files are unusable.
+    """
+    if data.data_dir is not None and not data.data_dir.is_dir():
+        raise UserError(f"--DATA_DIR {data.data_dir} is not a directory")
+    if data.task == CUSTOM:
+        task = make_custom_task(data.data_dir, data.text_columns or ["text"], data.label_column)
+    else:
+        task = get_task(data.task)
+    held_out_rows = getattr(data, "hold_out", None)
+    return hold_out(task, held_out_rows) if held_out_rows else task

@@ -1,0 +1,120 @@
+"""What every program does around its work: arguments, devices, seeds, the run record, errors as one sentence.
+
+A program parses its arguments before it imports TensorFlow, so that --help and a wrong flag answer at once:
+
+    if __name__ == "__main__":
+        ARGUMENTS = parse(FineTuneStage, __doc__)
+    import tensorflow as tf
+    ...
+    if __name__ == "__main__":
+        run_stage("fine_tune", ARGUMENTS, fine_tune)
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import tf_keras as keras
+
+from tools.common.atomic_files import clear_leftovers
+from tools.common.errors import UserError
+from tools.common.locks import locked
+from tools.runtime import devices
+from tools.runtime.run import Run
+from tools.runtime.run_record import RunRecord
+
+BAD_INPUT = 2
+FAILED = 1
+
+
+def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
+    """Prepares the process for a stage, does the work and exits.
+
+    run.json in the run's folder under logs/ says what the run was and how it ended.
+    Exit code 2 for input that the user can fix, 130 and 143 after SIGINT and SIGTERM, 1 for any other failure.
+    """
+    with _errors_as_a_sentence():
+        switches = arguments.devices
+        devices.configure_devices(switches.gpu, switches.mixed_precision, switches.deterministic)
+        strategy = devices.strategy(switches.multi_gpu)
+        run = Run.of(stage, arguments)
+        print(f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in run.settings.items()), flush=True)
+        if not devices.is_chief():
+            run = run.seen_through(devices.private_view(run.paths.root))
+        with _locked(run.paths.root), strategy.scope(), _recorded(run):
+            clear_leftovers(run.paths.root)
+            keras.utils.set_random_seed(run.seed)
+            keras.backend.experimental.enable_tf_random_generator()  # the state of dropout can be saved
+            work(run)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Holds the run's directory; a run that fails on its input leaves no directory that it made itself."""
+    is_new = not root.exists()
+    try:
+        with locked(root):
+            yield
+    except UserError:
+        if is_new and not any(file.is_file() and file.name not in (".lock", "run.json") for file in root.rglob("*")):
+            shutil.rmtree(root)
+            with suppress(OSError):  # unless other runs are there
+                root.parent.rmdir()
+                root.parent.parent.rmdir()
+        raise
+
+
+@contextmanager
+def _recorded(run: Run) -> Iterator[None]:
+    """Writes run.json before and after the block, with how it ended.
+
+    Raises:
+        UserError: --RESUME, and the interrupted run had other arguments.
+    """
+    record = RunRecord(run.stage, run.settings, run.folder)
+    if not run.resume:
+        shutil.rmtree(run.folder, ignore_errors=True)  # nothing of an earlier run may pass for this run's
+    elif record.earlier["settings"] and not record.same_settings_as_before():
+        raise UserError(f"--RESUME: {record.file} was asked for other settings; give the same, or leave it out")
+    record.write()
+    try:
+        yield
+    except BaseException as error:
+        with suppress(OSError):  # the disk may be full
+            record.write(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+        raise
+    record.write("finished")
+
+
+def run_program(arguments: Sequence[Any], work: Callable[..., None]) -> None:
+    """Runs a program that has no folder of its own, with the exit codes of `run_stage`.
+
+    Args:
+        work: a function of the arguments.
+    """
+    with _errors_as_a_sentence():
+        work(*arguments)
+
+
+def _stop(number: int, _frame) -> None:
+    """Ends the process with the exit code that a shell expects after a signal."""
+    print(f"stopped by {signal.Signals(number).name}; finished epochs and files are kept", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _errors_as_a_sentence() -> Iterator[None]:
+    """Ends the process with a sentence and a code for what the user can fix, what the system refuses, and signals."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        yield
+    except (UserError, OSError) as error:  # OSError: a full disk, a directory that cannot be written
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)

@@ -1,0 +1,176 @@
+"""Keras callbacks: progress, the slope schedule, and what is kept after each epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tf_keras as keras
+from tqdm import tqdm
+
+from models.length_reduction import INFERENCE_LAMBDA
+from tools.common.atomic_files import read_json_lines, write_json, write_json_lines
+from tools.common.errors import UserError
+from tools.common.paths import TaskPaths
+from tools.data.examples import Examples
+from tools.data.tasks import Task
+from tools.evaluation.evaluate import evaluation_summary, predict
+from tools.runtime.arguments import ALLOWED_LOSS
+from tools.runtime.checkpoints import save_directory, save_weights
+from tools.runtime.fine_tuning_log import best_epochs
+
+SCORES = "scores.jsonl"
+"""Name of the file of scores in a run's folder."""
+
+
+class Progress(keras.callbacks.Callback):
+    """A tqdm bar per epoch with the running losses, the share of tokens left and lambda."""
+
+    bar: tqdm | None = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.bar = tqdm(total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step")
+
+    def on_train_batch_end(self, batch, logs=None):
+        shown = {name: f"{value:.4g}" for name, value in logs.items()}
+        if self.model.is_adapler:
+            shown["lambda"] = f"{self.model.bert.encoder.removal_lambda.numpy():.3g}"
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the bar as it is, wherever training ended."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends the run with an error as soon as the loss is not finite; what earlier epochs saved stays."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        for name, value in logs.items():
+            if not np.isfinite(value):
+                raise UserError(
+                    f"the {name} became {value} at step {batch + 1} of the epoch; checkpoints of finished epochs are "
+                    "kept; try a smaller --LEARNING_RATE"
+                )
+
+
+def slope(epoch: int, epochs: int) -> float:
+    """lambda in epoch 0, 1, ... of a run (published schedule): 10 * 10^e, or steeper and gentler for 3 and 10."""
+    start, growth = {3: (50.0, 50.0), 10: (10.0, 3.0)}.get(epochs, (10.0, 10.0))
+    return min(start * growth**epoch, INFERENCE_LAMBDA)
+
+
+class SlopeSchedule(keras.callbacks.Callback):
+    """Hardens the removal from epoch to epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.bert.encoder.removal_lambda.assign(slope(epoch, self.params["epochs"]))
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """Scores the dev set after each epoch, writes the scores down, then lets a subclass keep what it wants.
+
+    Args:
+        scores_file: one JSON line an epoch, with training losses and dev scores.
+    """
+
+    def __init__(self, task: Task, dev: Examples, batch_size: int, scores_file: Path):
+        super().__init__()
+        dev.require_labels("the choice of an epoch on validation")
+        self.task, self.dev, self.batch_size, self.scores_file = task, dev, batch_size, scores_file
+        self.probe = next(iter(dev.take(np.arange(min(4, len(dev)))).batches(4)))[0]
+        self.history: list[dict] = []
+
+    def resume(self, epochs: int) -> None:
+        """Takes over what an earlier run wrote about its first epochs."""
+        self.history = read_json_lines(self.scores_file)[:epochs]
+
+    def has_finished(self, epochs: int) -> bool:
+        """Whether an earlier run wrote down all epochs."""
+        return len(read_json_lines(self.scores_file)) == epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        predictions = predict(self.model, self.dev, self.batch_size)
+        if not np.isfinite(predictions.logits).all():
+            raise UserError(f"epoch {epoch + 1} ended with logits that are not finite; earlier checkpoints are kept")
+        validation = evaluation_summary(self.task, self.model, self.dev, predictions)
+        entry = {"epoch": epoch + 1, "train": dict(logs), "validation": validation}
+        self.history.append(entry | self.extra_log_fields())
+        logs |= {f"validation_{name}": value for name, value in validation.items() if isinstance(value, float)}
+        self.keep(epoch + 1)
+        write_json_lines(self.scores_file, self.history)
+        print(f"epoch {epoch + 1}: {_summary(validation)}", flush=True)
+
+    def extra_log_fields(self) -> dict:
+        """Further values to log of an epoch."""
+        return {}
+
+    def keep(self, epoch: int) -> None:
+        raise NotImplementedError
+
+    def score(self, epoch: int) -> float:
+        """Primary dev score of an epoch, counted from 1."""
+        return self.history[epoch - 1]["validation"][self.task.primary_metric]
+
+
+class KeepFineTuned(EpochEnd):
+    """Saves each epoch's weights and the log of dev scores."""
+
+    def __init__(self, task, dev, batch_size, scores_file, paths: TaskPaths, keep_best: int | None):
+        super().__init__(task, dev, batch_size, scores_file)
+        self.where, self.keep_best = paths, keep_best
+
+    def keep(self, epoch: int) -> None:
+        save_weights(self.model, self.where.fine_tuned(epoch), self.probe)
+        scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
+        write_json(self.where.fine_tuning_log, scores)
+        if self.keep_best:
+            for worse in best_epochs(self.task, scores)[self.keep_best :]:
+                self.where.fine_tuned(worse).unlink(missing_ok=True)
+
+
+class KeepFastest(EpochEnd):
+    """Saves the last epoch, and as the chosen one the fastest whose dev score is within a point of fine-tuning's."""
+
+    def __init__(self, task, dev, batch_size, scores_file, tokenizer, files: tuple[Path, Path, Path], log: dict):
+        """`log` holds at least best_fine_tuned, the dev score to stay near; the epochs are added to it."""
+        super().__init__(task, dev, batch_size, scores_file)
+        self.tokenizer = tokenizer
+        self.chosen_file, self.last_file, self.log_file = files
+        self.log = log
+
+    @property
+    def chosen_epoch(self) -> int | None:
+        """The fastest of the epochs that lose less than allowed, the earlier among equals."""
+        lowest = self.log["best_fine_tuned"] - ALLOWED_LOSS
+        allowed = [entry for entry in self.history if entry["validation"][self.task.primary_metric] > lowest]
+        return max(allowed, key=lambda entry: entry["validation"]["speedup"])["epoch"] if allowed else None
+
+    def extra_log_fields(self) -> dict:
+        encoder = self.model.bert.encoder
+        return {
+            "lambda": float(encoder.removal_lambda.numpy()),
+            "eta": encoder.eta.numpy().tolist(),
+            "theta": encoder.theta.numpy().tolist(),
+        }
+
+    def keep(self, epoch: int) -> None:
+        self._save(self.last_file)
+        if self.chosen_epoch == epoch:
+            self._save(self.chosen_file)
+        write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
+
+    def _save(self, file: Path) -> None:
+        save_weights(self.model, file, self.probe)
+        save_directory(self.model, self.tokenizer, file.with_suffix(""))
+
+
+def _summary(values: dict) -> str:
+    lengths = " ".join(f"{length:.1f}" for length in values["mean_lengths"])
+    scores = [f"{n} {v:.4f}" for n, v in values.items() if isinstance(v, float) and n != "speedup"]
+    return f"{', '.join(scores)}, FLOPs speedup {values['speedup']:.2f}x, mean tokens per layer {lengths}"

@@ -1,0 +1,68 @@
+"""Makes a BERT with more positions than it was trained with, by tiling its position embeddings.
+
+OUTPUT becomes a save_pretrained directory, to be fine-tuned with a longer MAX_LENGTH, like the paper's BERT with 1,024
+positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.common.paths import DEFAULT_BACKBONE
+from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_types import PositiveInt
+
+
+@dataclass(kw_only=True)
+class ExtendArguments:
+    backbone: str = flag("BACKBONE", "hub id or local directory of a BERT", DEFAULT_BACKBONE)
+    positions: PositiveInt = flag("POSITIONS", "positions of the new backbone", 1024)
+    output: Path = flag("OUTPUT", "directory to write")
+
+
+if __name__ == "__main__":
+    ARGUMENTS = parse_groups([ExtendArguments], __doc__)  # before the imports that take seconds
+
+import numpy as np
+from transformers import AutoConfig, TFBertModel
+
+from tools.common.atomic_files import require_replaceable
+from tools.common.errors import UserError
+from tools.runtime.checkpoints import load_tokenizer, save_directory
+from tools.runtime.stage import run_program
+
+
+def extend_positions(arguments: ExtendArguments) -> None:
+    require_replaceable(arguments.output, "config.json")
+    extend(arguments.backbone, arguments.positions, arguments.output)
+    print(arguments.output)
+
+
+def extend(backbone: str, positions: int, output: Path) -> None:
+    """Writes the longer backbone.
+
+    Raises:
+        UserError: it cannot be loaded, is no plain BERT, or has that many positions already.
+    """
+    tokenizer = load_tokenizer(backbone)
+    found = AutoConfig.from_pretrained(backbone)
+    if found.model_type != "bert" or getattr(found, "adapler", False):
+        kind = "a trained AdapLeR" if found.model_type == "bert" else f"a '{found.model_type}' checkpoint"
+        raise UserError(f"--BACKBONE {backbone} is {kind}; only a plain 'bert' can be given more positions")
+    model = TFBertModel.from_pretrained(backbone)
+    table = model.bert.embeddings.position_embeddings.numpy()
+    if positions <= len(table):
+        raise UserError(f"--POSITIONS {positions}: '{backbone}' has {len(table)} already")
+    model.config.max_position_embeddings = positions
+    longer = TFBertModel(model.config)
+    longer.build_in_name_scope()
+    for new, old in zip(longer.weights, model.weights, strict=True):
+        is_position = "position_embeddings" in new.name
+        new.assign(np.resize(table, (positions, table.shape[1])) if is_position else old)
+    tokenizer.model_max_length = positions
+    save_directory(longer, tokenizer, output)
+
+
+if __name__ == "__main__":
+    run_program(ARGUMENTS, extend_positions)

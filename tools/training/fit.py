@@ -1,0 +1,60 @@
+"""The training loop of stages 1 and 3, with Keras."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import tf_keras as keras
+
+from tools.data.examples import Examples
+from tools.runtime.arguments import TrainingArguments
+from tools.training.backup import Backup
+from tools.training.callbacks import EpochEnd, Progress, StopAtNaN
+
+
+def step_counts(training: TrainingArguments, examples: int) -> tuple[int, int]:
+    """Optimiser steps of the whole run, and how many of them are warm-up."""
+    steps = training.epochs * math.ceil(examples / training.batch_size)
+    return steps, int(training.warmup_ratio * steps)
+
+
+def fit(
+    model: keras.Model,
+    examples: Examples,
+    training: TrainingArguments,
+    seed: int,
+    epoch_end: EpochEnd,
+    folder: Path,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> None:
+    """Trains a compiled model.
+
+    Every epoch visits the examples in one order, which the seed gives: a random one, or with
+    `training.group_by_length` one of batches of similar length. `training.reshuffle` draws a new order each epoch.
+    `training.resume` continues after the last finished epoch of an interrupted run, with the same result.
+
+    Args:
+        epoch_end: scores dev and keeps weights after each epoch.
+        folder: the run's own, for TensorBoard's events and the backup.
+        callbacks: further callbacks, called before `epoch_end`.
+    """
+    backup, progress = Backup(model, folder / "backup"), Progress()
+    finished = 0
+    if training.resume:
+        finished = backup.restore()
+        if finished == 0 and epoch_end.has_finished(training.epochs):
+            finished = training.epochs
+        epoch_end.resume(finished)
+        print(f"{finished} of {training.epochs} epochs are finished", flush=True)
+    examples = examples.shuffled(seed)
+    if training.group_by_length:
+        examples = examples.grouped_by_length(training.batch_size, seed)
+    batches = examples.batches(training.batch_size, seed if training.reshuffle else None, finished)
+    board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
+    every = [progress, StopAtNaN(), *callbacks, epoch_end, board, backup]
+    try:
+        model.fit(batches, epochs=training.epochs, initial_epoch=finished, verbose=0, callbacks=every)
+    finally:
+        progress.close()
+    backup.discard()
