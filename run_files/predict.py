@@ -12,25 +12,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import NonNegativeFloat, PositiveInt, Shard
 
 
-@dataclasses.dataclass(kw_only=True)
+@argument_group("prediction")
 class PredictArguments:
-    model_path: Path = flag("MODEL_PATH", "a save_pretrained directory, or the .h5 file beside it")
-    input: Path = flag("INPUT", "texts: .txt (one per line), .csv, .tsv, .jsonl or .parquet")
-    output: Path = flag("OUTPUT", "file to write")
-    text_columns: list[str] | None = flag("TEXT_COLUMNS", "text columns, one or two (default: the model's)", None)
-    batch_size: PositiveInt = flag("BATCH_SIZE", "texts per batch", 32)
-    eta_scale: NonNegativeFloat | None = flag(
-        "ETA_SCALE", "factor on eta, more than 1 is faster (default: the model's)", None
-    )
-    shard: Shard | None = flag("SHARD", "only the I-th of N parts of the input, from 1", None)
+    model_path: Path = flag("a save_pretrained directory, or the .h5 file beside it")
+    input: Path = flag("texts: .txt (one per line), .csv, .tsv, .jsonl or .parquet")
+    output: Path = flag("file to write")
+    text_columns: list[str] | None = flag("text columns, one or two (default: the model's)", None)
+    batch_size: PositiveInt = flag("texts per batch", 32)
+    eta_scale: NonNegativeFloat | None = flag("factor on eta, more than 1 is faster (default: the model's)", None)
+    shard: Shard | None = flag("only the I-th of N parts of the input, from 1", None)
 
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([PredictArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([PredictArguments], __doc__)  # before the imports that take seconds
 
 import numpy as np
 

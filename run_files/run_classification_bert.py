@@ -27,7 +27,7 @@ from tools.training.fit import fit, step_counts
 
 
 def fine_tune(run: Run) -> None:
-    training = run.arguments.training
+    training = run.arguments
     if training.keep_best is not None and training.keep_best < min(SALIENCY_EPOCHS, training.epochs):
         raise UserError(f"--KEEP_BEST {training.keep_best}: stage 2 needs the {SALIENCY_EPOCHS} best epochs")
     tokenizer = load_tokenizer(run.backbone)

@@ -34,7 +34,7 @@ from tools.runtime.stage import run_stage
 
 
 def evaluate(run: Run) -> None:
-    evaluation = run.arguments.evaluation
+    evaluation = run.arguments
     model_path, batch_size = evaluation.model_path, evaluation.evaluation_batch_size
     tokenizer = tokenizer_of(model_path, run.backbone)
     model = load_model(model_path, run.backbone, run.task, run.max_length, evaluation.lr_model)

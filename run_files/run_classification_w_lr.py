@@ -35,19 +35,19 @@ from tools.training.fit import fit, step_counts
 
 
 def train_adapler(run: Run) -> None:
-    training, speed = run.arguments.training, run.arguments.speed
+    arguments = run.arguments
     best = fine_tuning_log.best_score(run.task, fine_tuning_log.read(run.task, run.paths))
     tokenizer = load_tokenizer(run.backbone)
     train = load_training_examples(run, tokenizer)
     dev = load_examples(run.task, "validation", tokenizer, run.max_length, run.data_options)
     model = make_model(run)
-    compile_model(model, run, *step_counts(training, len(train)))
-    names = speed.save_name, speed.gamma, speed.phi
+    compile_model(model, run, *step_counts(arguments, len(train)))
+    names = arguments.save_name, arguments.gamma, arguments.phi
     files = run.paths.adapler(*names), run.paths.adapler_last(*names), run.paths.adapler_log(*names)
     log = {"best_fine_tuned": best, "settings": run.settings}
-    batch_size, scores_file = training.evaluation_batch_size, run.folder / SCORES
+    batch_size, scores_file = arguments.evaluation_batch_size, run.folder / SCORES
     callback = KeepFastest(run.task, dev, batch_size, scores_file, tokenizer, files, log)
-    fit(model, train, training, run.seed, callback, run.folder, (SlopeSchedule(),))
+    fit(model, train, arguments, run.seed, callback, run.folder, (SlopeSchedule(),))
     if callback.chosen_epoch is None:
         earlier = f" ({files[0]} is from an earlier run)" if files[0].exists() else ""
         print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")
@@ -65,7 +65,7 @@ def load_training_examples(run: Run, tokenizer):
 
 def make_model(run: Run) -> TFAdapLeRForSequenceClassification:
     """The pretrained backbone (or --INITIAL_MODEL_PATH), converted; attention dropout is off, as published."""
-    eta_init, weights = run.arguments.speed.eta_init, run.arguments.training.initial_model_path
+    eta_init, weights = run.arguments.eta_init, run.arguments.initial_model_path
     if not ETA_MIN <= eta_init <= ETA_MAX:
         raise UserError(f"--ETA_INIT {eta_init} is not between {ETA_MIN} and {ETA_MAX}, where eta is kept")
     model = load_backbone(run.backbone, run.task, run.max_length, attention_probs_dropout_prob=0.0)
@@ -78,16 +78,16 @@ def make_model(run: Run) -> TFAdapLeRForSequenceClassification:
 
 def compile_model(model: TFAdapLeRForSequenceClassification, run: Run, steps: int, warmup_steps: int) -> None:
     """The two groups of parameters with their losses and optimisers (paper, section 3.2)."""
-    training, speed = run.arguments.training, run.arguments.speed
+    arguments = run.arguments
     schedule = steps, warmup_steps, 1e-12
     predictor_optimizer = None
-    if speed.cp_learning_rate is not None:
-        predictor_optimizer = adam(speed.cp_learning_rate, *schedule, weight_decay=0.01)
+    if arguments.cp_learning_rate is not None:
+        predictor_optimizer = adam(arguments.cp_learning_rate, *schedule, weight_decay=0.01)
     model.compile(
-        adam(training.learning_rate, *schedule, weight_decay=0.01),
-        objective=Objective(speed.gamma, speed.phi, run.task.class_weights, training.acc_steps, clip_norm=1.0),
+        adam(arguments.learning_rate, *schedule, weight_decay=0.01),
+        objective=Objective(arguments.gamma, arguments.phi, run.task.class_weights, arguments.acc_steps, clip_norm=1.0),
         cp_optimizer=predictor_optimizer,
-        speedup_optimizer=adam(speed.speedup_learning_rate, *schedule),
+        speedup_optimizer=adam(arguments.speedup_learning_rate, *schedule),
     )
 
 

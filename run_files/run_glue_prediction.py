@@ -27,7 +27,7 @@ from tools.runtime.stage import run_stage
 
 
 def predict_glue(run: Run) -> None:
-    task, asked = run.task, run.arguments.predictions
+    task, asked = run.task, run.arguments
     splits = [asked.split] if asked.split else [name for name in task.splits if name.startswith("test")]
     if not splits:
         raise UserError(f"{task.name} has no test split; --SPLIT can be {', '.join(task.splits)}")

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -30,7 +29,7 @@ from tools.common.errors import UserError
 from tools.common.paths import ROOT
 from tools.common.provenance import provenance
 from tools.results.tables import bad_inputs_table, faults_table
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import PositiveInt
 from tools.runtime.stage import BAD_INPUT, run_program
 
@@ -45,10 +44,10 @@ FAULTS = {"SIGKILL": 1.0, "SIGTERM": 0.1, "SIGINT": 0.1, "disk full": 0.1}
 """Fault -> how often it is injected, as a part of --TIMES."""
 
 
-@dataclass(kw_only=True)
+@argument_group("faults")
 class FaultArguments:
-    times: PositiveInt = flag("TIMES", "how often to kill each stage", 20)
-    save: Path | None = flag("SAVE", "also write the results to this JSON file", None)
+    times: PositiveInt = flag("how often to kill each stage", 20)
+    save: Path | None = flag("also write the results to this JSON file", None)
 
 
 def inject(arguments: FaultArguments) -> None:
@@ -175,4 +174,4 @@ def _start(command: str, directory: Path, largest_file: int | None = None) -> su
 
 
 if __name__ == "__main__":
-    run_program(parse_groups([FaultArguments], __doc__), inject)
+    run_program(parse([FaultArguments], __doc__), inject)

@@ -21,7 +21,7 @@ from tools.benchmarks.timing import time_interleaved
 from tools.common.paths import TaskPaths
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results import benchmark_tables as tables
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 LENGTHS = np.array([20, 9, 15])
@@ -92,7 +92,7 @@ def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
     where = TaskPaths("tiny", 3, "sst2")
     directory = shutil.copytree(saved_model, where.adaptive_models / "run_GAMMA1.0_PHI1.0_lr")
     given = f"--TASK sst2 --MODEL_PATH {directory} --DATA_DIR {tmp_path / 'data'} --MAX_EVAL_EXAMPLES 8"
-    benchmark(*parse_groups([InferenceArguments, RowArguments], "", given.split()))
+    benchmark(parse([InferenceArguments, RowArguments], "", given.split()))
     result = json.loads(where.inference.read_text())
     assert (result["task"], result["backbone"], result["seed"], result["eta_scale"]) == ("sst2", "tiny", 3, 1.0)
     assert [one["batch_size"] for one in result["points"]] == [1, 8, 8]  # for 64 tokens it has no positions

@@ -21,7 +21,7 @@ from tests.test_pipeline import WORDS, run
 from tools.common.errors import UserError
 from tools.evaluation.choose_eta_scale import fastest_within
 from tools.inference.export_saved_model import export
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 
 TEXTS = ["good film", "a very bad plot was seen", "it", "the film", "bad bad bad bad good"]
 
@@ -80,7 +80,7 @@ def predictions(path) -> list[dict]:
 
 def classify(saved_model, file, out, *flags: str) -> list[dict]:
     arguments = ["--MODEL_PATH", saved_model, "--INPUT", file, "--OUTPUT", out, *flags]
-    predict(*parse_groups([PredictArguments], "", [str(argument) for argument in arguments]))
+    predict(parse([PredictArguments], "", [str(argument) for argument in arguments]))
     return predictions(out)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import FlopsArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([FlopsArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([FlopsArguments], __doc__)  # before the imports that take seconds
 
 from tools.flops import bert_flops
 from tools.flops.comparison import compare

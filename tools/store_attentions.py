@@ -30,7 +30,7 @@ from tools.runtime.stage import run_stage
 
 
 def store_attentions(run: Run) -> None:
-    asked = run.arguments.attentions
+    asked = run.arguments
     epoch = asked.epoch or best_epochs(run.task, read(run.task, run.paths))[0]
     model = load_backbone(run.backbone, run.task, run.max_length)
     load_weights(model, run.paths.fine_tuned(epoch))

@@ -24,7 +24,7 @@ from tools.runtime.stage import run_stage
 
 
 def store_saliencies(run: Run) -> None:
-    split, batch_size = run.arguments.saliencies.split, run.arguments.saliencies.batch_size
+    split, batch_size = run.arguments.split, run.arguments.batch_size
     epochs = saliency_epochs(run.task, run.paths)
     tokenizer = load_tokenizer(run.backbone)
     model = load_backbone(run.backbone, run.task, run.max_length)

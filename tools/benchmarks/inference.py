@@ -9,21 +9,20 @@ The result of a model under directory/ stays in directory/results/ as well, wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.common.errors import UserError
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.arguments import RowArguments
 
 
-@dataclass(kw_only=True)
+@argument_group("benchmark")
 class InferenceArguments:
-    model_path: Path | None = flag("MODEL_PATH", "AdapLeR to time (default: random weights of BERT-base's size)", None)
-    task: str | None = flag("TASK", "the model's task, whose dev set is timed", None)
-    data_dir: Path | None = flag("DATA_DIR", "folder of local data sets (default: the hub)", None)
-    full: bool = flag("FULL", "the whole grid; takes an hour or more", False)
-    save: Path | None = flag("SAVE", "also write the result to this JSON file", None)
+    model_path: Path | None = flag("AdapLeR to time (default: random weights of BERT-base's size)", None)
+    task: str | None = flag("the model's task, whose dev set is timed", None)
+    data_dir: Path | None = flag("folder of local data sets (default: the hub)", None)
+    full: bool = flag("the whole grid; takes an hour or more", False)
+    save: Path | None = flag("also write the result to this JSON file", None)
 
     def __post_init__(self) -> None:
         if self.model_path and not self.task:
@@ -31,7 +30,7 @@ class InferenceArguments:
 
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([InferenceArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([InferenceArguments, RowArguments], __doc__)  # before the imports that take seconds
 
 import tempfile
 
@@ -72,7 +71,7 @@ SECONDS_PER_RACE = 12.0
 """Enough for steady times, and little enough for the default grid to end within a quarter of an hour."""
 
 
-def benchmark(arguments: InferenceArguments, rows: RowArguments) -> None:
+def benchmark(arguments: InferenceArguments) -> None:
     files = [arguments.save] if arguments.save else []
     if arguments.model_path:
         directory = model_directory(arguments.model_path)
@@ -81,7 +80,7 @@ def benchmark(arguments: InferenceArguments, rows: RowArguments) -> None:
         if run:
             facts |= {"backbone": run.name, "seed": run.seed}
             files.append(run.inference)
-        points = list(time_trained(arguments, rows, model, directory))
+        points = list(time_trained(arguments, model, directory))
     else:
         facts, points = {"model": "BERT-base size, forced schedules"}, list(time_forced(arguments.full))
         facts["peak_memory"] = peak_memory(batch_size=32, length=512)
@@ -92,12 +91,12 @@ def benchmark(arguments: InferenceArguments, rows: RowArguments) -> None:
     print(inference_tables(result))
 
 
-def time_trained(arguments: InferenceArguments, rows: RowArguments, model, directory: Path):
+def time_trained(arguments: InferenceArguments, model, directory: Path):
     """One point a batch size and length of a trained model."""
     task = get_task(arguments.task)
     longest = model.longest_input
     dev = load_examples(
-        task, "validation", load_tokenizer(str(directory)), longest, data_options(arguments.data_dir, rows)
+        task, "validation", load_tokenizer(str(directory)), longest, data_options(arguments.data_dir, arguments)
     )
     fixed = (64, 128, 256, 512) if arguments.full else (64, 512)
     lengths = [None, *(length for length in fixed if length <= model.config.max_position_embeddings)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.benchmarks.arguments import BenchmarkArguments
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([BenchmarkArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([BenchmarkArguments, RowArguments], __doc__)  # before the imports that take seconds
 
 import multiprocessing
 import tempfile
@@ -35,9 +35,9 @@ ONE_BY_ONE = 2000
 """Texts encoded one by one; enough to know the rate."""
 
 
-def benchmark(arguments: BenchmarkArguments, rows: RowArguments) -> None:
+def benchmark(arguments: BenchmarkArguments) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        measured = pool.apply(measure, (arguments, rows))
+        measured = pool.apply(measure, (arguments,))
     facts = {"task": arguments.task, "max_length": arguments.max_length}
     result = {"kind": "loading", **facts, **measured, **provenance()}
     if arguments.save:
@@ -45,19 +45,19 @@ def benchmark(arguments: BenchmarkArguments, rows: RowArguments) -> None:
     print(loading_table([result]))
 
 
-def measure(arguments: BenchmarkArguments, row_arguments: RowArguments) -> dict:
+def measure(arguments: BenchmarkArguments) -> dict:
     """Texts, tokens, seconds of each step, and megabytes of memory before and at the peak."""
     with tempfile.TemporaryDirectory() as cache:
         datasets.config.HF_DATASETS_CACHE = Path(cache)
-        return _measure(arguments, row_arguments)
+        return _measure(arguments)
 
 
-def _measure(arguments: BenchmarkArguments, row_arguments: RowArguments) -> dict:
+def _measure(arguments: BenchmarkArguments) -> dict:
     task = get_task(arguments.task)
     tokenizer = load_tokenizer(resolve_backbone(arguments.task, arguments.backbone))
     before = megabytes_at_peak()
     start = time.perf_counter()
-    rows = load_rows(task, "train", data_options(arguments.data_dir, row_arguments))
+    rows = load_rows(task, "train", data_options(arguments.data_dir, arguments))
     read = time.perf_counter()
     examples = encode(rows, task, tokenizer, arguments.max_length)
     encoded = time.perf_counter()

@@ -6,25 +6,24 @@ joint training step on the same batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import PositiveInt
 from tools.runtime.arguments import RowArguments
 
 
-@dataclass(kw_only=True)
+@argument_group("benchmark")
 class PrecisionArguments:
-    model_path: Path = flag("MODEL_PATH", "AdapLeR: a save_pretrained directory, or the .h5 file beside it")
-    task: str = flag("TASK", "the model's task")
-    data_dir: Path | None = flag("DATA_DIR", "folder of local data sets (default: the hub)", None)
-    batch_size: PositiveInt = flag("BATCH_SIZE", "examples per batch", 32)
-    save: Path | None = flag("SAVE", "also write the result to this JSON file", None)
+    model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    task: str = flag("the model's task")
+    data_dir: Path | None = flag("folder of local data sets (default: the hub)", None)
+    batch_size: PositiveInt = flag("examples per batch", 32)
+    save: Path | None = flag("also write the result to this JSON file", None)
 
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([PrecisionArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([PrecisionArguments, RowArguments], __doc__)  # before the imports that take seconds
 
 
 import numpy as np
@@ -48,12 +47,12 @@ BATCHES = 8
 ROUNDS = 7
 
 
-def benchmark(arguments: PrecisionArguments, rows: RowArguments) -> None:
+def benchmark(arguments: PrecisionArguments) -> None:
     task, directory = get_task(arguments.task), model_directory(arguments.model_path)
     models = {name: load_as(policy, directory) for name, policy in POLICIES.items()}
     length, batch_size = models["float32"].longest_input, arguments.batch_size
     dev = load_examples(
-        task, "validation", load_tokenizer(str(directory)), length, data_options(arguments.data_dir, rows)
+        task, "validation", load_tokenizer(str(directory)), length, data_options(arguments.data_dir, arguments)
     )
     predictions = {name: predict(model, dev, batch_size, name) for name, model in models.items()}
     few = dev.shuffled(0).take(np.arange(min(len(dev), BATCHES * batch_size)))

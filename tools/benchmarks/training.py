@@ -8,11 +8,11 @@ own, with the lowest and the highest.
 from __future__ import annotations
 
 from tools.benchmarks.arguments import BenchmarkArguments
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([BenchmarkArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([BenchmarkArguments, RowArguments], __doc__)  # before the imports that take seconds
 
 from pathlib import Path
 
@@ -36,10 +36,10 @@ BATCHES = 8
 ROUNDS = 7
 
 
-def benchmark(arguments: BenchmarkArguments, rows: RowArguments) -> None:
+def benchmark(arguments: BenchmarkArguments) -> None:
     backbone, max_length = resolve_backbone(arguments.task, arguments.backbone), arguments.max_length
     task, tokenizer = get_task(arguments.task), load_tokenizer(backbone)
-    options = data_options(arguments.data_dir, rows)
+    options = data_options(arguments.data_dir, arguments)
     examples = load_examples(task, "train", tokenizer, max_length, options).shuffled(0)
     batch_size = min(arguments.batch_size, len(examples))
     batches = sample(examples, batch_size)

@@ -26,7 +26,7 @@ from tools.runtime.stage import run_stage
 
 
 def choose_eta_scale(run: Run) -> None:
-    choice, task = run.arguments.choice, run.task
+    choice, task = run.arguments, run.task
     directory = model_directory(choice.model_path)
     fine_tuned = fine_tuning_log.best_score(task, fine_tuning_log.read(task, run.paths))
     model = load_model(directory, run.backbone, task, run.max_length, converted=True)

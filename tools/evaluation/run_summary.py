@@ -33,13 +33,13 @@ from tools.runtime.stage import run_stage
 def summarize(run: Run) -> None:
     summary = summary_of(run)
     write_json(run.paths.summary, summary)
-    if run.arguments.summary.save:
-        write_json(run.arguments.summary.save, summary)
+    if run.arguments.save:
+        write_json(run.arguments.save, summary)
     print(run_table(summary))
-    model_path = run.arguments.summary.model_path
+    model_path = run.arguments.model_path
     tokenizer = tokenizer_of(model_path, run.backbone)
     model = load_model(model_path, run.backbone, run.task, run.max_length, converted=True)
-    row = load_rows(run.task, "validation", DataOptions(run.arguments.data.data_dir, max_eval_examples=1))[0]
+    row = load_rows(run.task, "validation", DataOptions(run.arguments.data_dir, max_eval_examples=1))[0]
     print("\nOne validation example; layer by layer, the words that are left:")
     texts = [row[column] for column in run.task.text_columns]
     print(as_text(trace(model, tokenizer, texts, run.max_length)))
@@ -51,7 +51,7 @@ def summary_of(run: Run) -> dict:
     Raises:
         UserError: a stage has not run.
     """
-    paths, model_path = run.paths, run.arguments.summary.model_path
+    paths, model_path = run.paths, run.arguments.model_path
     best = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, paths))[0]
     records = {stage: _read(paths.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
     records["train_adapler"] = _read(paths.adapler_run_of(model_path) / "run.json")

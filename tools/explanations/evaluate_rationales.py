@@ -31,7 +31,7 @@ from tools.runtime.stage import run_stage
 
 
 def evaluate_rationales(run: Run) -> None:
-    asked, task = run.arguments.rationales, run.task
+    asked, task = run.arguments, run.task
     tokenizer = load_tokenizer(run.backbone)
     adapler = load_model(asked.model_path, run.backbone, task, run.max_length, converted=True)
     bert = load_backbone(run.backbone, task, run.max_length)

@@ -7,24 +7,23 @@ python -m tools.explanations.show_tokens --MODEL_PATH DIR --TASK sst2 --SPLIT va
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.common.errors import UserError
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import NonNegativeInt, Split
 
 
-@dataclass(kw_only=True)
+@argument_group("text")
 class ShowArguments:
-    model_path: Path = flag("MODEL_PATH", "AdapLeR: a save_pretrained directory, or the .h5 file beside it")
-    text: list[str] | None = flag("TEXT", "a text, or the two of a pair", None)
-    task: str | None = flag("TASK", "take the text from this task", None)
-    split: Split = flag("SPLIT", "which split of the task", "validation")
-    index: NonNegativeInt = flag("INDEX", "row of the split, from 0", 0)
-    data_dir: Path | None = flag("DATA_DIR", "folder of local data sets (default: the hub)", None)
-    html: Path | None = flag("HTML", "also write a web page", None)
-    json: Path | None = flag("JSON", "also write words, places and contributions", None)
+    model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    text: list[str] | None = flag("a text, or the two of a pair", None)
+    task: str | None = flag("take the text from this task", None)
+    split: Split = flag("which split of the task", "validation")
+    index: NonNegativeInt = flag("row of the split, from 0", 0)
+    data_dir: Path | None = flag("folder of local data sets (default: the hub)", None)
+    html: Path | None = flag("also write a web page", None)
+    json: Path | None = flag("also write words, places and contributions", None)
 
     def __post_init__(self) -> None:
         if bool(self.text) == bool(self.task):
@@ -32,7 +31,7 @@ class ShowArguments:
 
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([ShowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([ShowArguments], __doc__)  # before the imports that take seconds
 
 from tools.common.atomic_files import atomic_write, write_json
 from tools.data.rows import DataOptions, load_rows

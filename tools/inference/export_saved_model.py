@@ -7,20 +7,19 @@ layer ran on. TensorFlow alone loads it: tf.saved_model.load(DIR).signatures["se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 
 
-@dataclass(kw_only=True)
+@argument_group("export")
 class ExportArguments:
-    model_path: Path = flag("MODEL_PATH", "AdapLeR: a save_pretrained directory, or the .h5 file beside it")
-    output: Path = flag("OUTPUT", "directory to write")
+    model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    output: Path = flag("directory to write")
 
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([ExportArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([ExportArguments], __doc__)  # before the imports that take seconds
 
 import tensorflow as tf
 

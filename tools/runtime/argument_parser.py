@@ -7,25 +7,37 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Callable, Sequence
+from typing import Any, dataclass_transform
 
 from transformers import HfArgumentParser
 
 from tools.common.errors import UserError
 
-Arguments = TypeVar("Arguments")
 
-
-def flag(name: str, help: str, default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field with its upper-case spelling and its help; without a default it is required.
+def flag(help: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field of an argument group; without a default it is required.
 
     A list as the default is the default value of a flag that takes several values.
     """
-    metadata = {"help": help, "aliases": [f"--{name}"]}
+    metadata = {"help": help}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(flag,))
+def argument_group(title: str) -> Callable[[type], type]:
+    """Decorator: a dataclass of arguments, which `--help` shows under the title."""
+
+    def decorate(group: type) -> type:
+        group._argument_group_name = title
+        group = dataclasses.dataclass(kw_only=True)(group)
+        for field in dataclasses.fields(group):
+            field.metadata = {**field.metadata, "aliases": [f"--{field.name.upper()}"]}
+        return group
+
+    return decorate
 
 
 class HelpFormatter(argparse.MetavarTypeHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -44,7 +56,7 @@ class HelpFormatter(argparse.MetavarTypeHelpFormatter, argparse.RawDescriptionHe
 
 
 def make_parser(groups: Sequence[type], description: str) -> HfArgumentParser:
-    """A parser of dataclasses; each of them is a group of `--help`."""
+    """A parser of the argument groups."""
     return HfArgumentParser(
         list(groups),
         description=description,
@@ -54,39 +66,23 @@ def make_parser(groups: Sequence[type], description: str) -> HfArgumentParser:
     )
 
 
-def parse_groups(groups: Sequence[type], description: str, command_line: Sequence[str] | None = None) -> list[Any]:
-    """An instance of each dataclass, from a command line (default: the process's own).
+def parse(groups: Sequence[type], description: str, command_line: Sequence[str] | None = None) -> Any:
+    """The arguments of a command line (default: the process's own).
+
+    Returns:
+        An instance of a dataclass that inherits from all groups.
 
     Raises:
         SystemExit: with code 2 and a usage message, for arguments that are unknown, malformed or contradictory.
     """
     parser = make_parser(groups, description)
-    values = vars(parser.parse_args(command_line))
+    arguments = dataclasses.make_dataclass("Arguments", [], bases=tuple(groups), kw_only=True)
     try:
-        return [group(**{name: values[name] for name in field_names(group)}) for group in groups]
+        return arguments(**vars(parser.parse_args(command_line)))
     except UserError as error:
         parser.error(str(error))
 
 
-def parse(arguments: type[Arguments], description: str, command_line: Sequence[str] | None = None) -> Arguments:
-    """A stage's container of arguments, as `parse_groups` parses them."""
-    groups = groups_of(arguments)
-    return arguments(*parse_groups(groups, description, command_line))
-
-
-def groups_of(arguments: type) -> list[type]:
-    """The dataclasses that a stage's container holds, in order."""
-    return list(get_type_hints(arguments).values())
-
-
-def field_names(group: type) -> list[str]:
-    """The flags of a dataclass, in lower case."""
-    return [field.name for field in dataclasses.fields(group)]
-
-
-def as_dict(arguments: Any) -> dict[str, Any]:
-    """All values of a container, by flag in lower case."""
-    values: dict[str, Any] = {}
-    for group in dataclasses.fields(arguments):
-        values |= dataclasses.asdict(getattr(arguments, group.name))
-    return values
+def field_names(groups: Sequence[type]) -> set[str]:
+    """The flags of the groups, in lower case."""
+    return {field.name for group in groups for field in dataclasses.fields(group)}

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tools.runtime.argument_parser import field_names, groups_of, make_parser
+from tools.runtime.argument_parser import field_names, make_parser
 from tools.runtime.arguments import STAGES
 
 PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "choose_eta_scale", "evaluate", "summarize"]
@@ -22,14 +22,9 @@ SET_BY_PIPELINE = {"model_path", "split"}
 """Flags that the pipeline sets itself."""
 
 
-def flags_of(stage: str) -> set[str]:
-    """The flags that a stage accepts, in lower case."""
-    return {name for group in groups_of(STAGES[stage]) for name in field_names(group)}
-
-
 def accepted_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     """The part of `arguments` that the stage accepts: its flags with their values."""
-    flags = flags_of(stage)
+    flags = field_names(STAGES[stage])
     accepted = []
     is_accepted = False
     for argument in arguments:
@@ -47,14 +42,14 @@ def check(arguments: Sequence[str]) -> None:
         SystemExit: with code 2 and a usage message, for a flag that no stage accepts or a malformed value.
     """
     usage = argparse.ArgumentParser(prog="run_files", usage="run_task.sh TASK SEED [--FLAG value ...]")
-    known = set().union(*(flags_of(stage) for stage in PIPELINE)) - SET_BY_PIPELINE
+    known = set().union(*(field_names(STAGES[stage]) for stage in PIPELINE)) - SET_BY_PIPELINE
     if arguments and not arguments[0].startswith("--"):
         usage.error(f"{arguments[0]} is not a flag")
     for argument in arguments:
         if argument.startswith("--") and _flag_name(argument) not in known:
             usage.error(f"no stage accepts {argument}")
     for stage in PIPELINE:
-        parser = make_parser(groups_of(STAGES[stage]), "")
+        parser = make_parser(STAGES[stage], "")
         for action in parser._actions:
             action.required = False
         parser.parse_args(accepted_flags(stage, arguments))

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
 from tools.common import paths
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.rows import DataOptions, make_custom_task
 from tools.data.tasks import CUSTOM, Task, get_task, hold_out
-from tools.runtime.argument_parser import Arguments, as_dict
 from tools.runtime.arguments import DEFAULT_MAX_LENGTH, RowArguments, TaskArguments
 from tools.runtime.checkpoints import resolve_backbone, saved_max_length
 
 
 @dataclass(frozen=True)
-class Run(Generic[Arguments]):
+class Run:
     """What a stage works on; built once per process.
 
     Attributes:
         stage: name of the stage.
-        arguments: its typed arguments.
+        arguments: an instance of the stage's argument groups.
         task: the task, with --HOLD_OUT already applied.
         paths: where its files are.
         backbone: hub id or directory of the backbone, which is also its tokenizer's.
@@ -32,61 +31,59 @@ class Run(Generic[Arguments]):
     """
 
     stage: str
-    arguments: Arguments
+    arguments: Any
     task: Task
     paths: TaskPaths
     backbone: str
     max_length: int
 
     @classmethod
-    def of(cls, stage: str, arguments: Arguments) -> Run[Arguments]:
+    def of(cls, stage: str, arguments: Any) -> Run:
         """The run that a stage's arguments describe.
 
         Raises:
             UserError: there is no such task or data directory, or a custom task's files are unusable.
         """
-        data: TaskArguments = arguments.data
-        task = make_task(data)
-        backbone = resolve_backbone(data.task, data.backbone)
-        name = data.backbone_name or paths.backbone_name(backbone)
-        model_path = as_dict(arguments).get("model_path")
-        max_length = data.max_length or saved_max_length(model_path) or DEFAULT_MAX_LENGTH
-        run_paths = TaskPaths(name, data.data_seed, data.task)
+        task = make_task(arguments)
+        backbone = resolve_backbone(arguments.task, arguments.backbone)
+        name = arguments.backbone_name or paths.backbone_name(backbone)
+        model_path = getattr(arguments, "model_path", None)
+        max_length = arguments.max_length or saved_max_length(model_path) or DEFAULT_MAX_LENGTH
+        run_paths = TaskPaths(name, arguments.data_seed, arguments.task)
         if model_path:
             model_paths = TaskPaths.of(model_path)
-            if model_paths and model_paths.task == data.task:  # files about a model stay with the run that made it
+            if model_paths and model_paths.task == arguments.task:  # files about a model stay with the run that made it
                 run_paths = model_paths
         return cls(stage, arguments, task, run_paths, backbone, max_length)
 
     @property
     def seed(self) -> int:
-        return self.arguments.data.data_seed
+        return self.arguments.data_seed
 
     @property
     def data_options(self) -> DataOptions:
         """Which rows the run reads."""
-        return data_options(self.arguments.data.data_dir, self.arguments.rows)
+        return data_options(self.arguments.data_dir, self.arguments)
 
     @cached_property
     def folder(self) -> Path:
         """Where the run leaves run.json, scores, TensorBoard's events and its backup."""
         if self.stage == "train_adapler":
-            speed = self.arguments.speed
-            return self.paths.adapler_run(speed.save_name, speed.gamma, speed.phi)
-        return self.paths.run_folder(self.stage, as_dict(self.arguments).get("model_path"))
+            return self.paths.adapler_run(self.arguments.save_name, self.arguments.gamma, self.arguments.phi)
+        return self.paths.run_folder(self.stage, getattr(self.arguments, "model_path", None))
 
     @property
     def resume(self) -> bool:
         """Whether the run continues an interrupted one."""
-        return bool(as_dict(self.arguments).get("resume"))
+        return getattr(self.arguments, "resume", False)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Every argument as JSON, with the values that defaults depend on filled in."""
         resolved = {"backbone": self.backbone, "backbone_name": self.paths.name, "max_length": self.max_length}
-        return json.loads(json.dumps(as_dict(self.arguments) | resolved, default=str))
+        return json.loads(json.dumps(asdict(self.arguments) | resolved, default=str))
 
-    def seen_through(self, root: Path) -> Run[Arguments]:
+    def seen_through(self, root: Path) -> Run:
         """The same run with its files under another root."""
         return replace(self, paths=self.paths.seen_through(root))
 

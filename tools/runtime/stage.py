@@ -3,7 +3,7 @@
 A program parses its arguments before it imports TensorFlow, so that --help and a wrong flag answer at once:
 
     if __name__ == "__main__":
-        ARGUMENTS = parse(FineTuneStage, __doc__)
+        ARGUMENTS = parse(STAGES["fine_tune"], __doc__)
     import tensorflow as tf
     ...
     if __name__ == "__main__":
@@ -15,7 +15,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,8 @@ def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
     Exit code 2 for input that the user can fix, 130 and 143 after SIGINT and SIGTERM, 1 for any other failure.
     """
     with _errors_as_a_sentence():
-        switches = arguments.devices
-        devices.configure_devices(switches.gpu, switches.mixed_precision, switches.deterministic)
-        strategy = devices.strategy(switches.multi_gpu)
+        devices.configure_devices(arguments.gpu, arguments.mixed_precision, arguments.deterministic)
+        strategy = devices.strategy(arguments.multi_gpu)
         run = Run.of(stage, arguments)
         print(f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in run.settings.items()), flush=True)
         if not devices.is_chief():
@@ -92,14 +91,10 @@ def _recorded(run: Run) -> Iterator[None]:
     record.write("finished")
 
 
-def run_program(arguments: Sequence[Any], work: Callable[..., None]) -> None:
-    """Runs a program that has no folder of its own, with the exit codes of `run_stage`.
-
-    Args:
-        work: a function of the arguments.
-    """
+def run_program(arguments: Any, work: Callable[[Any], None]) -> None:
+    """Runs a program that has no folder of its own, with the exit codes of `run_stage`."""
     with _errors_as_a_sentence():
-        work(*arguments)
+        work(arguments)
 
 
 def _stop(number: int, _frame) -> None:

@@ -6,23 +6,22 @@ positions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.common.paths import DEFAULT_BACKBONE
-from tools.runtime.argument_parser import flag, parse_groups
+from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import PositiveInt
 
 
-@dataclass(kw_only=True)
+@argument_group("positions")
 class ExtendArguments:
-    backbone: str = flag("BACKBONE", "hub id or local directory of a BERT", DEFAULT_BACKBONE)
-    positions: PositiveInt = flag("POSITIONS", "positions of the new backbone", 1024)
-    output: Path = flag("OUTPUT", "directory to write")
+    backbone: str = flag("hub id or local directory of a BERT", DEFAULT_BACKBONE)
+    positions: PositiveInt = flag("positions of the new backbone", 1024)
+    output: Path = flag("directory to write")
 
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([ExtendArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([ExtendArguments], __doc__)  # before the imports that take seconds
 
 import numpy as np
 from transformers import AutoConfig, TFBertModel
