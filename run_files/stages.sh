@@ -20,6 +20,7 @@ stage() {
     shift
   fi
   mapfile -d '' flags < <("$python" -m tools.runtime.forward_flags "$name" "${COMMON[@]}" "$@" "${user_flags[@]}")
+  wait $! # with set -e, a failure of the selection ends the pipeline
   "$python" "${script[@]}" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}"
 }
 

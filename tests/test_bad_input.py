@@ -166,7 +166,7 @@ def test_output_that_another_process_writes(tmp_path):
 
 
 def test_rates_are_above_zero(stage):
-    complains(stage(FINE_TUNE, "--LEARNING_RATE", 0), "--LEARNING_RATE", "0 is not above 0")
+    complains(stage(FINE_TUNE, "--LEARNING_RATE", 0), "--LEARNING_RATE", "0 is not a finite number above 0")
 
 
 def test_leftovers_of_killed_processes_go(tmp_path):

@@ -59,6 +59,22 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link(source: Path, path: Path) -> None:
+    """Makes `path` another name of the file `source`, or a copy of it where the file system has no hard links."""
+    with atomic_write(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def link_directory(source: Path, path: Path) -> None:
+    """Makes `path` a directory with the files of `source`; both share what neither replaces later."""
+    with atomic_directory(path) as temporary:
+        for file in source.iterdir():
+            link(file, temporary / file.name)
+
+
 def file_checksum(path: Path) -> int:
     """CRC-32 of a file's bytes."""
     checksum = 0

@@ -79,6 +79,13 @@ class Examples:
         starts = self.input_ids.row_splits.numpy()
         return np.array([zlib.crc32(ids[a:b].tobytes()) for a, b in itertools.pairwise(starts)], np.uint32)
 
+    def checksum(self) -> int:
+        """CRC-32 of everything that a model is trained on: row ids, tokens, labels and saliencies."""
+        arrays = [self.row_ids, self.token_checksums(), self.labels]
+        if self.saliency is not None:
+            arrays.append(self.saliency.values.numpy())
+        return zlib.crc32(b"".join(array.tobytes() for array in arrays))
+
     def shuffled(self, seed: int) -> Examples:
         """The examples in the one order that a seed gives."""
         return self.take(np.random.default_rng(seed).permutation(len(self)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from tools.common.errors import UserError
 
@@ -17,8 +18,8 @@ class Task:
         text_columns: one column, or two for sentence pairs.
         label_names: names by label id; none for a regression.
         metrics: names known to `tools.metrics`; the first is the primary one, which chooses checkpoints.
-        hub: `datasets.load_dataset` arguments (path, and what else it takes), or None.
         splits: our split -> its published name; a split missing here does not exist.
+        hub: arguments of `datasets.load_dataset`, or None for a data set that is not on the hub.
         held_out: validation rows cut from train where none is published; never more than a twentieth of fewer rows
             than `published_train`.
         convert: raw hub row -> row with text and label columns, where the hub's schema differs.
@@ -35,8 +36,8 @@ class Task:
     text_columns: tuple[str, ...]
     label_names: tuple[str, ...]
     metrics: tuple[str, ...]
+    splits: Mapping[str, str]
     hub: Mapping[str, str] | None = None
-    splits: Mapping[str, str] | None = None
     held_out: int = 0
     published_train: int = 0
     convert: Callable[[dict], dict] | None = None
@@ -88,6 +89,17 @@ def hold_out(task: Task, rows: int) -> Task:
 
 ALL_SPLITS = {"train": "train", "validation": "validation", "test": "test"}
 TRAIN_AND_TEST = {"train": "train", "test": "test"}
+MNLI_SPLITS = {
+    "train": "train",
+    "validation": "validation_matched",
+    "validation_mismatched": "validation_mismatched",
+    "test": "test_matched",
+    "test_mismatched": "test_mismatched",
+}
+PAIR = ("sentence1", "sentence2")
+PREMISE = ("premise", "hypothesis")
+ENTAILMENT = ("entailment", "not_entailment")
+NLI = ("entailment", "neutral", "contradiction")
 
 
 def majority_label(row: dict) -> dict:
@@ -109,26 +121,23 @@ def stars_to_label(row: dict) -> dict:
     return {**row, "label": row["stars"] - 1}
 
 
-def glue(name: str, text_columns: tuple[str, ...], label_names: tuple[str, ...], *metrics: str, **changes) -> Task:
+def glue(
+    name: str, columns: tuple[str, ...], labels: tuple[str, ...], *metrics: str, splits=ALL_SPLITS, **more
+) -> Task:
     """A row of GLUE: https://huggingface.co/datasets/nyu-mll/glue, label names and order as there."""
-    hub = {"path": "nyu-mll/glue", "name": name}
-    return Task(name, text_columns, label_names, metrics, hub, **{"splits": ALL_SPLITS, **changes})
+    return Task(name, columns, labels, metrics, splits, {"path": "nyu-mll/glue", "name": name}, **more)
 
 
-PAIR = ("sentence1", "sentence2")
-ENTAILMENT = ("entailment", "not_entailment")
+def single(name: str, column: str, labels: tuple[str, ...], splits: Mapping[str, str], hub: str | None, **more) -> Task:
+    """A classification of single texts, scored by accuracy."""
+    return Task(name, (column,), labels, ("accuracy",), splits, hub and {"path": hub}, **more)
+
 
 # GLUE's metrics are those that its server reports; the first is the primary one
+# fmt: off
 ROWS = (
-    Task(
-        "demo",
-        ("text",),
-        ("negative", "positive"),
-        ("accuracy",),
-        splits=ALL_SPLITS,
-        generated=True,
-        rationale=lambda row: row["rationale"],
-    ),
+    single("demo", "text", ("negative", "positive"), ALL_SPLITS, None,
+           generated=True, rationale=itemgetter("rationale")),
     glue("sst2", ("sentence",), ("negative", "positive"), "accuracy", phrases=True),
     glue("mrpc", PAIR, ("not_equivalent", "equivalent"), "f1", "accuracy"),
     glue("qqp", ("question1", "question2"), ("not_duplicate", "duplicate"), "f1", "accuracy", empty_texts=True),
@@ -136,120 +145,36 @@ ROWS = (
     glue("rte", PAIR, ENTAILMENT, "accuracy"),
     glue("wnli", PAIR, ("not_entailment", "entailment"), "accuracy"),
     glue("cola", ("sentence",), ("unacceptable", "acceptable"), "matthews", "accuracy"),
-    # similarity from 0 to 5: one output, squared error
-    glue("stsb", PAIR, (), "spearman", "pearson"),
-    glue(
-        "mnli",
-        ("premise", "hypothesis"),
-        ("entailment", "neutral", "contradiction"),
-        "accuracy",
-        splits={
-            "train": "train",
-            "validation": "validation_matched",
-            "validation_mismatched": "validation_mismatched",
-            "test": "test_matched",
-            "test_mismatched": "test_mismatched",
-        },
-    ),
-    # GLUE's diagnostic set: predicted with a model of mnli, no labels
-    glue(
-        "ax",
-        ("premise", "hypothesis"),
-        ("entailment", "neutral", "contradiction"),
-        "accuracy",
-        splits={"test": "test"},
-    ),
-    # https://huggingface.co/datasets/stanfordnlp/imdb; the paper cuts its dev set from train, as below for others
-    Task(
-        "imdb",
-        ("text",),
-        ("neg", "pos"),
-        ("accuracy",),
-        hub={"path": "stanfordnlp/imdb"},
-        splits=TRAIN_AND_TEST,
-        held_out=4096,
-        published_train=25_000,
-    ),
-    # https://huggingface.co/datasets/fancyzhx/ag_news
-    Task(
-        "ag_news",
-        ("text",),
-        ("World", "Sports", "Business", "Sci/Tech"),
-        ("accuracy",),
-        hub={"path": "fancyzhx/ag_news"},
-        splits=TRAIN_AND_TEST,
-        held_out=6000,
-        published_train=120_000,
-    ),
-    # https://huggingface.co/datasets/fancyzhx/dbpedia_14; the title is left out, as published
-    Task(
-        "dbpedia",
-        ("content",),
-        (
-            *("Company", "EducationalInstitution", "Artist", "Athlete", "OfficeHolder", "MeanOfTransportation"),
-            *("Building", "NaturalPlace", "Village", "Animal", "Plant", "Album", "Film", "WrittenWork"),
-        ),
-        ("accuracy",),
-        hub={"path": "fancyzhx/dbpedia_14"},
-        splits=TRAIN_AND_TEST,
-        held_out=6000,
-        published_train=560_000,
-    ),
+    glue("stsb", PAIR, (), "spearman", "pearson"),  # similarity from 0 to 5: a regression
+    glue("mnli", PREMISE, NLI, "accuracy", splits=MNLI_SPLITS),
+    glue("ax", PREMISE, NLI, "accuracy", splits={"test": "test"}),  # the diagnostic set, for a model of mnli
+    # the paper cuts the dev sets of imdb, ag_news and dbpedia from train
+    single("imdb", "text", ("neg", "pos"), TRAIN_AND_TEST, "stanfordnlp/imdb", held_out=4096, published_train=25_000),
+    single("ag_news", "text", ("World", "Sports", "Business", "Sci/Tech"), TRAIN_AND_TEST, "fancyzhx/ag_news",
+           held_out=6000, published_train=120_000),
+    single("dbpedia", "content",  # the title is left out, as published
+           ("Company", "EducationalInstitution", "Artist", "Athlete", "OfficeHolder", "MeanOfTransportation",
+            "Building", "NaturalPlace", "Village", "Animal", "Plant", "Album", "Film", "WrittenWork"),
+           TRAIN_AND_TEST, "fancyzhx/dbpedia_14", held_out=6000, published_train=560_000),
     # amazon_reviews_multi has left the hub; review_body only, as published
-    Task(
-        "amazon",
-        ("review_body",),
-        ("1 star", "2 stars", "3 stars", "4 stars", "5 stars"),
-        ("accuracy",),
-        splits=ALL_SPLITS,
-        convert=stars_to_label,
-    ),
-    # https://huggingface.co/datasets/Hate-speech-CNERG/hatexplain (the hub's parquet conversion: no loader script)
-    Task(
-        "hatexplain",
-        ("text",),
-        ("hatespeech", "normal", "offensive"),
-        ("accuracy",),
-        hub={"path": "Hate-speech-CNERG/hatexplain", "revision": "refs/convert/parquet"},
-        splits=ALL_SPLITS,
-        rationale=majority_rationale,
-        convert=majority_label,
-    ),
-    # https://huggingface.co/datasets/allenai/scitail, configuration tsv_format; labels are strings there
-    Task(
-        "scitail",
-        ("premise", "hypothesis"),
-        ("neutral", "entails"),
-        ("accuracy",),
-        hub={"path": "allenai/scitail", "name": "tsv_format"},
-        splits=ALL_SPLITS,
-    ),
+    single("amazon", "review_body", ("1 star", "2 stars", "3 stars", "4 stars", "5 stars"), ALL_SPLITS, None,
+           convert=stars_to_label),
+    # the hub's parquet conversion needs no loader script
+    Task("hatexplain", ("text",), ("hatespeech", "normal", "offensive"), ("accuracy",), ALL_SPLITS,
+         {"path": "Hate-speech-CNERG/hatexplain", "revision": "refs/convert/parquet"},
+         rationale=majority_rationale, convert=majority_label),
+    Task("scitail", PREMISE, ("neutral", "entails"), ("accuracy",), ALL_SPLITS,
+         {"path": "allenai/scitail", "name": "tsv_format"}),
     # http://www.fakenewschallenge.org: stances and bodies; weights as published. The dev set shares bodies with train.
-    Task(
-        "fnc",
-        ("Headline", "articleBody"),
-        ("unrelated", "discuss", "agree", "disagree"),
-        ("fnc_relative", "fnc_score", "accuracy", "related_accuracy"),
-        splits={"train": "train", "test": "competition_test"},
-        held_out=4096,
-        published_train=49_972,
-        class_weights=(1.0, 3.0, 3.0, 3.0),
-        label_column="Stance",
-        group_column="articleBody",
-        read="read_fnc",
-    ),
+    Task("fnc", ("Headline", "articleBody"), ("unrelated", "discuss", "agree", "disagree"),
+         ("fnc_relative", "fnc_score", "accuracy", "related_accuracy"), {"train": "train", "test": "competition_test"},
+         held_out=4096, published_train=49_972, class_weights=(1.0, 3.0, 3.0, 3.0), label_column="Stance",
+         group_column="articleBody", read="read_fnc"),
     # https://www.eraserbenchmark.com: movies.tar.gz
-    Task(
-        "movie_rationales",
-        ("text",),
-        ("NEG", "POS"),
-        ("accuracy",),
-        splits={"train": "train", "validation": "val", "test": "test"},
-        label_column="classification",
-        read="read_movies",
-        windowed=True,
-    ),
+    single("movie_rationales", "text", ("NEG", "POS"), {"train": "train", "validation": "val", "test": "test"}, None,
+           label_column="classification", read="read_movies", windowed=True),
 )
+# fmt: on
 TABLE = {task.name: task for task in ROWS}
 
 
@@ -267,9 +192,7 @@ def get_task(name: str) -> Task:
     return TABLE[name]
 
 
-def custom_task(
-    text_columns: tuple[str, ...], label_column: str, label_names: tuple[str, ...], splits: list[str]
-) -> Task:
+def custom_task(columns: tuple[str, ...], label_column: str, labels: tuple[str, ...], splits: list[str]) -> Task:
     """A user's own classification task: DATA_DIR itself holds a file for each of the splits."""
     named = {split: split for split in splits}
-    return Task(CUSTOM, text_columns, label_names, ("accuracy",), splits=named, label_column=label_column)
+    return Task(CUSTOM, columns, labels, ("accuracy",), named, label_column=label_column)

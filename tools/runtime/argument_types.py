@@ -4,97 +4,51 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import ClassVar
 
 
 class _Number:
-    """A number that is checked when it is made.
+    """A finite number that is checked when it is made; a subclass names the lowest and highest value that it allows."""
 
-    Attributes:
-        allowed: what the message of a refused value says.
-    """
-
-    allowed: ClassVar[str]
+    def __init_subclass__(cls, lowest: float = -math.inf, above: float = -math.inf, highest: float = math.inf):
+        cls.lowest, cls.above, cls.highest = lowest, above, highest
 
     def __new__(cls, text: str | float):
         try:
             value = super().__new__(cls, text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text} is not {cls.allowed}") from error
-        if not math.isfinite(value) or not cls.is_allowed(value):
-            raise argparse.ArgumentTypeError(f"{text} is not {cls.allowed}")
+            is_allowed = math.isfinite(value) and max(cls.lowest, cls.above) <= value <= cls.highest
+        except ValueError:
+            is_allowed = False
+        if not is_allowed or value == cls.above:
+            raise argparse.ArgumentTypeError(f"{text} is not {cls.__doc__.rstrip('.').lower()}")
         return value
 
-    @staticmethod
-    def is_allowed(value: float) -> bool:
-        """Whether the value is in the type's range."""
-        return True
 
-
-class PositiveInt(_Number, int):
+class PositiveInt(_Number, int, lowest=1):
     """An integer of at least 1."""
 
-    allowed = "an integer of at least 1"
 
-    @staticmethod
-    def is_allowed(value: int) -> bool:
-        return value >= 1
-
-
-class NonNegativeInt(_Number, int):
+class NonNegativeInt(_Number, int, lowest=0):
     """An integer of at least 0."""
 
-    allowed = "an integer of at least 0"
 
-    @staticmethod
-    def is_allowed(value: int) -> bool:
-        return value >= 0
-
-
-class TokenCount(_Number, int):
-    """A number of tokens that leaves room for [CLS], one token and [SEP]."""
-
-    allowed = "an integer of at least 3"
-
-    @staticmethod
-    def is_allowed(value: int) -> bool:
-        return value >= 3
+class TokenCount(_Number, int, lowest=3):
+    """An integer of at least 3: [CLS], a token and [SEP]."""
 
 
 class FiniteFloat(_Number, float):
-    """A number, but neither NaN nor infinite."""
-
-    allowed = "a finite number"
+    """A finite number."""
 
 
-class PositiveFloat(_Number, float):
+class PositiveFloat(_Number, float, above=0.0):
     """A finite number above 0."""
 
-    allowed = "a finite number above 0"
 
-    @staticmethod
-    def is_allowed(value: float) -> bool:
-        return value > 0
-
-
-class NonNegativeFloat(_Number, float):
+class NonNegativeFloat(_Number, float, lowest=0.0):
     """A finite number of at least 0."""
 
-    allowed = "a finite number of at least 0"
 
-    @staticmethod
-    def is_allowed(value: float) -> bool:
-        return value >= 0
-
-
-class Fraction(_Number, float):
+class Fraction(_Number, float, lowest=0.0, highest=1.0):
     """A number from 0 to 1."""
-
-    allowed = "a number from 0 to 1"
-
-    @staticmethod
-    def is_allowed(value: float) -> bool:
-        return 0 <= value <= 1
 
 
 class Split(str):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import zlib
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import TF2_WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
 
 from models import TFAdapLeRForSequenceClassification
 from tools.common import paths
-from tools.common.atomic_files import atomic_directory, atomic_write, write_json
+from tools.common.atomic_files import atomic_directory, atomic_write, link, write_json
 from tools.common.errors import UserError
 from tools.common.locks import locked
+from tools.common.provenance import VERSION
 from tools.data.rows import demo_task
 from tools.data.tasks import TABLE, Task
 
@@ -202,28 +206,52 @@ def load_weights(model: keras.Model, path: Path) -> None:
         ) from error
 
 
-def save_weights(model: keras.Model, path: Path, probe: dict[str, tf.Tensor]) -> None:
-    """Writes .h5 weights under `path` once they are complete and, loaded again, give the same logits.
+def save_model(model: keras.Model, tokenizer: PreTrainedTokenizerBase, weights: Path) -> None:
+    """Writes a save_pretrained directory that needs nothing else, and its weights as an .h5 file beside it.
+
+    The weights are on the disk once: the file is a link to the directory's.
 
     Args:
-        probe: one batch of inputs.
+        weights: the .h5 file; the directory has the same name without .h5.
 
     Raises:
-        OSError: what was written is not what the model holds; what stood at `path` stays.
+        OSError: the stored weights are not those in memory; what stood under these names stays.
     """
-    before = model(probe).logits.numpy()
-    with atomic_write(path) as temporary:
-        model.save_weights(str(temporary))
-        model.load_weights(str(temporary))
-        if not np.array_equal(model(probe).logits.numpy(), before):
-            raise OSError(f"{path} was not written right: the weights in it give other logits; is the disk sound?")
-
-
-def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
-    """Writes a save_pretrained directory that needs nothing else: weights, config, tokenizer."""
-    with atomic_directory(path) as temporary:
+    model.config.project_version = VERSION
+    with atomic_directory(weights.with_suffix("")) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        verify_weights(model, temporary / TF2_WEIGHTS_NAME)
+    link(weights.with_suffix("") / TF2_WEIGHTS_NAME, weights)
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Writes .h5 weights.
+
+    Raises:
+        OSError: the stored weights are not those in memory; what stood at `path` stays.
+    """
+    with atomic_write(path) as temporary:
+        model.save_weights(str(temporary))
+        verify_weights(model, temporary)
+
+
+def verify_weights(model: keras.Model, path: Path) -> None:
+    """Compares every array in an .h5 file with the model's variables in memory.
+
+    Raises:
+        OSError: an array is missing or differs.
+    """
+    arrays = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    expected = Counter(_array_key(weight.numpy()) for weight in model.weights)
+    if Counter(map(_array_key, arrays)) != expected:
+        raise OSError(f"{path.name} was not written correctly: its weights differ from the model's; check the disk")
+
+
+def _array_key(array: np.ndarray) -> tuple:
+    return array.shape, array.dtype.str, zlib.crc32(np.ascontiguousarray(array).tobytes())
 
 
 def _first_line(error: Exception) -> str:

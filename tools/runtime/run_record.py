@@ -12,6 +12,9 @@ import tensorflow as tf
 from tools.common.atomic_files import write_json
 from tools.common.provenance import provenance
 
+NOT_COMPARED = {"resume", "gpu", "multi_gpu", "data_dir", "backbone", "initial_model_path"}
+"""Settings that a resumed run may change; of data and weights, checksums are compared instead."""
+
 
 class RunRecord:
     """Written when a run starts and again when it ends; `exit` says "running" in between, and after a kill."""
@@ -45,10 +48,11 @@ class RunRecord:
         last = max(file.stat().st_mtime for file in self.file.parent.iterdir())
         return seconds({"end": datetime.fromtimestamp(last, UTC).isoformat()} | self.earlier)
 
-    def same_settings_as_before(self) -> bool:
-        """Whether the folder's earlier run was asked for the same, --RESUME apart."""
-        now, before = ({**values["settings"], "resume": None} for values in (self.values, self.earlier))
-        return now == before
+    def changed_settings(self) -> list[str]:
+        """Settings that differ from those of the folder's earlier run and change what is computed."""
+        now, before = self.values["settings"], self.earlier["settings"]
+        names = sorted((now.keys() | before.keys()) - NOT_COMPARED)
+        return [name for name in names if now.get(name) != before.get(name)]
 
 
 def read(file: Path) -> dict:

@@ -74,13 +74,19 @@ def _recorded(run: Run) -> Iterator[None]:
     """Writes run.json before and after the block, with how it ended.
 
     Raises:
-        UserError: --RESUME, and the interrupted run had other arguments.
+        UserError: the folder holds an interrupted run that --RESUME was not given for, or that had other arguments.
     """
     record = RunRecord(run.stage, run.settings, run.folder)
     if not run.resume:
+        if (run.folder / "backup" / "checkpoint").exists():
+            raise UserError(
+                f"{run.folder} holds an interrupted run; add --RESUME to continue it, or delete its folder "
+                f"{run.folder / 'backup'} to start again"
+            )
         shutil.rmtree(run.folder, ignore_errors=True)  # nothing of an earlier run may pass for this run's
-    elif record.earlier["settings"] and not record.same_settings_as_before():
-        raise UserError(f"--RESUME: {record.file} was asked for other settings; give the same, or leave it out")
+    elif record.earlier["settings"] and (changed := record.changed_settings()):
+        flags = ", ".join(f"--{name.upper()}" for name in changed)
+        raise UserError(f"--RESUME: {record.file} was asked for another {flags}; give the same, or leave --RESUME out")
     record.write()
     try:
         yield

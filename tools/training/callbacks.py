@@ -9,14 +9,14 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from models.length_reduction import INFERENCE_LAMBDA
-from tools.common.atomic_files import read_json_lines, write_json, write_json_lines
+from tools.common.atomic_files import link, link_directory, read_json_lines, write_json, write_json_lines
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import Task
 from tools.evaluation.evaluate import evaluation_summary, predict
 from tools.runtime.arguments import ALLOWED_LOSS
-from tools.runtime.checkpoints import save_directory, save_weights
+from tools.runtime.checkpoints import save_model, save_weights
 from tools.runtime.fine_tuning_log import best_epochs
 
 SCORES = "scores.jsonl"
@@ -73,25 +73,26 @@ class SlopeSchedule(keras.callbacks.Callback):
 
 
 class EpochEnd(keras.callbacks.Callback):
-    """Scores the dev set after each epoch, writes the scores down, then lets a subclass keep what it wants.
+    """Scores the dev set after each epoch, logs the scores, then lets a subclass keep what it needs.
 
     Args:
-        scores_file: one JSON line an epoch, with training losses and dev scores.
+        scores_file: one JSON line per epoch, with training losses and dev scores.
     """
 
     def __init__(self, task: Task, dev: Examples, batch_size: int, scores_file: Path):
         super().__init__()
         dev.require_labels("the choice of an epoch on validation")
         self.task, self.dev, self.batch_size, self.scores_file = task, dev, batch_size, scores_file
-        self.probe = next(iter(dev.take(np.arange(min(4, len(dev)))).batches(4)))[0]
         self.history: list[dict] = []
 
     def resume(self, epochs: int) -> None:
-        """Takes over what an earlier run wrote about its first epochs."""
+        """Continues after the first `epochs` epochs of an interrupted run."""
         self.history = read_json_lines(self.scores_file)[:epochs]
+        if epochs:
+            self.promote(epochs)
 
     def has_finished(self, epochs: int) -> bool:
-        """Whether an earlier run wrote down all epochs."""
+        """Whether an earlier run has finished all epochs."""
         return len(read_json_lines(self.scores_file)) == epochs
 
     def on_epoch_end(self, epoch, logs=None):
@@ -111,7 +112,11 @@ class EpochEnd(keras.callbacks.Callback):
         return {}
 
     def keep(self, epoch: int) -> None:
+        """Saves the epoch, before it is backed up; a run that is killed here repeats the epoch."""
         raise NotImplementedError
+
+    def promote(self, epoch: int) -> None:
+        """Follows the backup of the epoch, which from here on counts as finished."""
 
     def score(self, epoch: int) -> float:
         """Primary dev score of an epoch, counted from 1."""
@@ -123,15 +128,15 @@ class KeepFineTuned(EpochEnd):
 
     def __init__(self, task, dev, batch_size, scores_file, paths: TaskPaths, keep_best: int | None):
         super().__init__(task, dev, batch_size, scores_file)
-        self.where, self.keep_best = paths, keep_best
+        self.paths, self.keep_best = paths, keep_best
 
     def keep(self, epoch: int) -> None:
-        save_weights(self.model, self.where.fine_tuned(epoch), self.probe)
+        save_weights(self.model, self.paths.fine_tuned(epoch))
         scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
-        write_json(self.where.fine_tuning_log, scores)
+        write_json(self.paths.fine_tuning_log, scores)
         if self.keep_best:
             for worse in best_epochs(self.task, scores)[self.keep_best :]:
-                self.where.fine_tuned(worse).unlink(missing_ok=True)
+                self.paths.fine_tuned(worse).unlink(missing_ok=True)
 
 
 class KeepFastest(EpochEnd):
@@ -160,14 +165,14 @@ class KeepFastest(EpochEnd):
         }
 
     def keep(self, epoch: int) -> None:
-        self._save(self.last_file)
-        if self.chosen_epoch == epoch:
-            self._save(self.chosen_file)
-        write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
+        save_model(self.model, self.tokenizer, self.last_file)
 
-    def _save(self, file: Path) -> None:
-        save_weights(self.model, file, self.probe)
-        save_directory(self.model, self.tokenizer, file.with_suffix(""))
+    def promote(self, epoch: int) -> None:
+        """Makes the last epoch the chosen one, if it is; its files are links, so the weights are stored once."""
+        if self.chosen_epoch == epoch:
+            link_directory(self.last_file.with_suffix(""), self.chosen_file.with_suffix(""))
+            link(self.last_file, self.chosen_file)
+        write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
 
 
 def _summary(values: dict) -> str:

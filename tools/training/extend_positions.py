@@ -26,9 +26,9 @@ if __name__ == "__main__":
 import numpy as np
 from transformers import AutoConfig, TFBertModel
 
-from tools.common.atomic_files import require_replaceable
+from tools.common.atomic_files import atomic_directory, require_replaceable
 from tools.common.errors import UserError
-from tools.runtime.checkpoints import load_tokenizer, save_directory
+from tools.runtime.checkpoints import load_tokenizer
 from tools.runtime.stage import run_program
 
 
@@ -60,7 +60,9 @@ def extend(backbone: str, positions: int, output: Path) -> None:
         is_position = "position_embeddings" in new.name
         new.assign(np.resize(table, (positions, table.shape[1])) if is_position else old)
     tokenizer.model_max_length = positions
-    save_directory(longer, tokenizer, output)
+    with atomic_directory(output) as temporary:
+        longer.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
 
 
 if __name__ == "__main__":

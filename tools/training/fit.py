@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import zlib
 from pathlib import Path
 
+import numpy as np
 import tf_keras as keras
 
 from tools.data.examples import Examples
@@ -32,14 +34,20 @@ def fit(
 
     Every epoch visits the examples in one order, which the seed gives: a random one, or with
     `training.group_by_length` one of batches of similar length. `training.reshuffle` draws a new order each epoch.
-    `training.resume` continues after the last finished epoch of an interrupted run, with the same result.
+    `training.resume` continues after the last finished epoch of an interrupted run, if its examples, saliencies and
+    initial weights were the same.
 
     Args:
         epoch_end: scores dev and keeps weights after each epoch.
         folder: the run's own, for TensorBoard's events and the backup.
         callbacks: further callbacks, called before `epoch_end`.
     """
-    backup, progress = Backup(model, folder / "backup"), Progress()
+    inputs = {
+        "training examples and saliencies": examples.checksum(),
+        "dev examples": epoch_end.dev.checksum(),
+        "initial weights": _weights_checksum(model),
+    }
+    backup, progress = Backup(model, folder / "backup", inputs, epoch_end), Progress()
     finished = 0
     if training.resume:
         finished = backup.restore()
@@ -58,3 +66,10 @@ def fit(
     finally:
         progress.close()
     backup.discard()
+
+
+def _weights_checksum(model: keras.Model) -> int:
+    checksum = 0
+    for weight in model.weights:
+        checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()), checksum)
+    return checksum
