@@ -7,21 +7,24 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 from transformers import BertConfig
 
 from tests.compare import assert_close
-from tests.test_pipeline import write_sst2
-from tools.benchmarks import variants
-from tools.benchmarks.forced_schedule import ForcedSchedule
-from tools.benchmarks.inference import InferenceArguments, benchmark, point, random_batch
-from tools.benchmarks.kernel_times import op_shares, product_times
-from tools.benchmarks.peak_memory import megabytes_at_peak
-from tools.benchmarks.timing import time_interleaved
+from tests.test_pipeline import run, write_backbone, write_sst2
+from tools.benchmarks import precision
+from tools.benchmarks.arguments import InferenceArguments, PrecisionArguments
+from tools.benchmarks.forced_schedule import ForcedSchedule, random_batch
+from tools.benchmarks.inference import benchmark, strung_together, time_point
+from tools.benchmarks.measurement import megabytes_at_peak, op_shares, product_times, time_interleaved
+from tools.benchmarks.variants import make_variants, packed_bert, padded_to, saved_model, tokens_per_layer
 from tools.common.paths import TaskPaths
+from tools.data.examples import Examples
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results import benchmark_tables as tables
-from tools.runtime.argument_parser import parse
+from tools.results.tables import loading_table, precision_table
+from tools.runtime.argument_parser import parse_groups
 from tools.runtime.arguments import RowArguments
 
 LENGTHS = np.array([20, 9, 15])
@@ -39,70 +42,116 @@ def batch():
     return random_batch(LENGTHS, np.random.default_rng(0))
 
 
-def test_variants_agree(forced, batch, tmp_path):
-    forced.aim_at(1.5, LENGTHS)
-    model = forced.model
-    expected = variants.lr_mode(model).run(batch)
-    assert_close(variants.lr_mode_call(model).run(batch), expected, 1e-5)
-    assert_close(variants.lr_mode_op_by_op(model).run(batch), expected, 1e-5)
-    assert_close(variants.saved_model(model, tmp_path / "exported").run(batch), expected, 1e-5)
-    plain = variants.plain_bert(model)
+def test_variants_agree(forced, batch):
+    forced.set_speedup(1.5, LENGTHS)
+    variants = make_variants(forced.model)
+    expected = variants[tables.COMPILED].run(batch)
+    assert_close(variants[tables.CALLED].run(batch), expected, 1e-5)
+    assert_close(variants[tables.OP_BY_OP].run(batch), expected, 1e-5)
+    assert_close(saved_model(forced.model).run(batch), expected, 1e-5)
+    plain = variants[tables.BASELINE]
     assert np.abs(plain.run(batch) - expected).max() > 1e-2
-    assert_close(variants.packed_bert(model).run(batch), plain.run(batch), 1e-5)
-    assert_close(variants.padded_to(30, plain).run(batch), plain.run(batch), 1e-5)
+    assert_close(variants[tables.PACKED].run(batch), plain.run(batch), 1e-5)
+    assert_close(padded_to(30, plain).run(batch), plain.run(batch), 1e-5)
 
 
-def test_a_race_ends_in_time_but_not_before_three_rounds():
-    variants = {"a": time.sleep, "b": time.sleep}
-    assert time_interleaved(variants, [0.01], 10, "short", budget=0.0)["a"].seconds.shape == (3, 1)
-    times = time_interleaved(variants, [0.01, 0.02], 5, "whole")
-    assert times["b"].seconds.shape == (5, 2) and times["a"].seconds.min() >= 0.01
+def test_timing_ends_in_time_but_not_before_three_rounds():
+    functions = {"a": time.sleep, "b": time.sleep}
+    assert time_interleaved(functions, [0.01], 10, "short", budget=0.0)["a"].shape == (3, 1)
+    times = time_interleaved(functions, [0.01, 0.02], 5, "whole")
+    assert times["b"].shape == (5, 2) and times["a"].min() >= 0.01
 
 
-def test_points_tell_what_was_asked_for(forced, batch):
-    forced.aim_at(2.0, LENGTHS)
+def test_points_hold_what_the_tables_need(forced, batch):
+    forced.set_speedup(2.0, LENGTHS)
     model = forced.model
-    left = np.stack(model(batch, lr_mode=True).lengths, axis=1)
-    plain = variants.plain_bert(model)
-    given = {
-        tables.BASELINE: plain,
-        tables.PACKED: variants.packed_bert(model),
-        tables.COMPILED: variants.lr_mode(model),
-        tables.CALLED: variants.lr_mode_call(model),
-        tables.ALONE: variants.layers_alone(model, left),
-        tables.FLOOR: variants.padded_to(2, plain),
+    tokens = tokens_per_layer(model, batch)
+    assert (tokens[:, 0] == LENGTHS).all() and tokens.shape == (3, 4)
+    variants = make_variants(model)
+    del variants[tables.OP_BY_OP]
+    variants |= {
+        tables.ALONE: packed_bert(model, tokens[:, 1:]),
+        tables.FLOOR: padded_to(2, variants[tables.BASELINE]),
     }
-    found = point(model, given, [batch], length=20, forced_speedup=2)
-    found["ops"] = op_shares(given[tables.COMPILED].run, batch)
-    assert 0 < sum(found["ops"].values()) <= 1 and "MatMul" in next(iter(found["ops"]))
-    reduced = adapler_flops(model.config, np.concatenate([LENGTHS[:, np.newaxis], left], axis=1)).sum()
-    expected = bert_flops(model.config, np.full(3, 20)).sum() / reduced
-    assert found["variants"][tables.COMPILED]["flops_speedup"] == pytest.approx(expected)
-    assert found["variants"][tables.BASELINE]["flops_speedup"] == found["variants"][tables.BASELINE]["speedup"][0] == 1
-    single = found | {"batch_size": 1, "forced_speedup": 1}
+    point = time_point(model, variants, [batch], length=20, forced_speedup=2)
+    point["ops"] = op_shares(variants[tables.COMPILED].run, batch)
+    assert 0 < sum(point["ops"].values()) <= 1 and "MatMul" in next(iter(point["ops"]))
+    padded = bert_flops(model.config, np.full(3, 20)).sum()
+    flops = {
+        tables.BASELINE: padded,
+        tables.PACKED: bert_flops(model.config, LENGTHS).sum(),
+        tables.COMPILED: adapler_flops(model.config, tokens).sum(),
+        tables.FLOOR: bert_flops(model.config, np.full(3, 2)).sum(),
+    }
+    for name, expected in flops.items():
+        assert point["variants"][name]["flops_speedup"] == pytest.approx(padded / expected)
+    assert point["variants"][tables.BASELINE]["speedup"] == (1, 1, 1)
+    single = point | {"batch_size": 1, "forced_speedup": 1}
     products = product_times(model.config)
     assert list(products) == sorted(products) and min(products.values()) > 0
-    page = tables.inference_tables({"points": [found, single], "peak_memory": None, "products": products})
+    page = tables.inference_tables({"points": [point, single], "peak_memory": None, "products": products})
     titles = ("efficiency", "lr_mode / layers alone", "lr_mode / bound", "speedup over the last", "reached")
     assert all(title in page for title in titles)
 
 
+@pytest.mark.parametrize("speedup", [1.2, 2.0])
+def test_a_forced_schedule_reaches_its_speedup(forced, speedup):
+    lengths = np.array([200, 150])
+    forced.set_speedup(speedup, lengths)
+    config = forced.model.config
+    tokens = tokens_per_layer(forced.model, random_batch(lengths, np.random.default_rng(1)))
+    reached = bert_flops(config, lengths).sum() / adapler_flops(config, tokens).sum()
+    assert reached == pytest.approx(speedup, rel=0.15)  # the tokens are random
+
+
+def test_strung_together_texts_fill_every_position():
+    ids = tf.ragged.constant([[2, 5, 6, 3], [2, 7, 3]])
+    dev = Examples(np.arange(2), ids, tf.zeros_like(ids), np.zeros(2, np.int32), pad_id=0)
+    inputs = strung_together(dev, 2, 5)
+    assert inputs["input_ids"].numpy().tolist() == [[2, 6, 7, 5, 3], [2, 5, 6, 7, 3]]
+    assert inputs["attention_mask"].numpy().all() and not inputs["token_type_ids"].numpy().any()
+
+
 def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
     write_sst2(tmp_path / "data")
-    where = TaskPaths("tiny", 3, "sst2")
-    directory = shutil.copytree(saved_model, where.adaptive_models / "run_GAMMA1.0_PHI1.0_lr")
-    given = f"--TASK sst2 --MODEL_PATH {directory} --DATA_DIR {tmp_path / 'data'} --MAX_EVAL_EXAMPLES 8"
-    benchmark(parse([InferenceArguments, RowArguments], "", given.split()))
-    result = json.loads(where.inference.read_text())
+    paths = TaskPaths("tiny", 3, "sst2")
+    directory = shutil.copytree(saved_model, paths.adaptive_models / "run_GAMMA1.0_PHI1.0_lr")
+    command_line = f"--TASK sst2 --MODEL_PATH {directory} --DATA_DIR {tmp_path / 'data'} --MAX_EVAL_EXAMPLES 8"
+    benchmark(*parse_groups([InferenceArguments, RowArguments], "", command_line.split()))
+    result = json.loads(paths.inference.read_text())
     assert (result["task"], result["backbone"], result["seed"], result["eta_scale"]) == ("sst2", "tiny", 3, 1.0)
-    assert [one["batch_size"] for one in result["points"]] == [1, 8, 8]  # for 64 tokens it has no positions
-    assert {one["length"] for one in result["points"]} == {"as in the data"}
-    reduced = [one["variants"] for one in result["points"]]
-    assert tables.OP_BY_OP in reduced[0] and all(
-        tables.EXPORTED in one and "BERT, padded to 9" in one for one in reduced
-    )
-    assert all(one[tables.COMPILED]["flops_speedup"] > 1 for one in reduced)
+    assert [point["batch_size"] for point in result["points"]] == [1, 8, 8]  # for 64 tokens it has no positions
+    assert {point["length"] for point in result["points"]} == {"as in the data"}
+    variants = [point["variants"] for point in result["points"]]
+    assert [tables.OP_BY_OP in names for names in variants] == [True, False, False]
+    assert all({tables.EXPORTED, "BERT, padded to 9"} <= set(names) for names in variants)
+    assert all(values[tables.COMPILED]["flops_speedup"] > 1 for values in variants)
     assert "op by op" in tables.inference_tables(result)
+
+
+def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
+    write_sst2(tmp_path / "data")
+    command_line = f"--TASK sst2 --MODEL_PATH {saved_model} --DATA_DIR {tmp_path / 'data'} --BATCH_SIZE 8"
+    command_line += f" --MAX_EVAL_EXAMPLES 12 --SAVE {tmp_path / 'precision.json'}"
+    precision.benchmark(*parse_groups([PrecisionArguments, RowArguments], "", command_line.split()))
+    result = json.loads((tmp_path / "precision.json").read_text())
+    assert list(result["precisions"]) == ["float32", "bfloat16"] and result["same_answers"] <= 12
+    assert all(values["lr_mode"]["examples"] == 12 for values in result["precisions"].values())
+    differences = [values["lr_mode"]["largest_logit_difference"] for values in result["precisions"].values()]
+    assert differences[0] < 1e-5 and differences[1] != differences[0]  # the second model rounds
+    assert set(result["speedups"]) == {"lr_mode", "joint training step"} and result["version"]
+    assert "same answer as float32" in precision_table(result)
+
+
+def test_loading_benchmark_counts_the_training_split(tmp_path):
+    backbone, data = write_backbone(tmp_path / "tiny"), write_sst2(tmp_path / "data")
+    flags = f"--TASK sst2 --BACKBONE {backbone} --DATA_DIR {data} --MAX_LENGTH 16 --MAX_TRAIN_EXAMPLES 10"
+    done = run(f"python -m tools.benchmarks.loading {flags} --SAVE {tmp_path / 'loading.json'}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads((tmp_path / "loading.json").read_text())
+    assert result["examples"] == 10 and 30 <= result["tokens"] <= 160
+    assert result["megabytes_peak"] >= result["megabytes_before"] > 0
+    assert loading_table([result]) in done.stdout
 
 
 def test_goals_count_the_points_that_reach_them():

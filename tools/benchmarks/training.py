@@ -1,28 +1,27 @@
-"""Times training: the joint step against plain fine-tuning, saliencies against a backward pass, and batches that are
-padded to a fixed length, trimmed to their longest example, or made of examples of similar length.
+"""Times training: the joint step against fine-tuning, saliencies against a backward pass, and ways to make batches.
 
-One process, one backbone, real training batches of --TASK; everything takes turns. A ratio is the median of the rounds'
-own, with the lowest and the highest.
+Batches are padded to a fixed length, trimmed to their longest example, or made of examples of similar length. One
+process runs everything in turns, on one backbone and real training batches of --TASK. A ratio is the median of the
+rounds' ratios, with the lowest and the highest.
 """
 
 from __future__ import annotations
 
-from tools.benchmarks.arguments import BenchmarkArguments
-from tools.runtime.argument_parser import parse
+from tools.benchmarks.arguments import BackboneArguments
+from tools.runtime.argument_parser import parse_groups
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse([BenchmarkArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse_groups([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from models.training_step import Objective, adam
-from tools.benchmarks.timing import time_interleaved
-from tools.common.atomic_files import write_json
-from tools.common.provenance import provenance
+from tools.benchmarks.measurement import as_graph, finish, time_interleaved, time_ratio
 from tools.data.examples import INPUTS_SPEC, Examples
 from tools.data.loading import load_examples
 from tools.data.tasks import Task, get_task
@@ -34,125 +33,93 @@ from tools.runtime.stage import run_program
 
 BATCHES = 8
 ROUNDS = 7
+BATCH_SPEC = (INPUTS_SPEC, {"labels": tf.TensorSpec([None], tf.int32), "saliency": tf.TensorSpec([None, None])})
+Batch = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
+"""Inputs and targets."""
 
 
-def benchmark(arguments: BenchmarkArguments) -> None:
+def benchmark(arguments: BackboneArguments, rows: RowArguments) -> None:
     backbone, max_length = resolve_backbone(arguments.task, arguments.backbone), arguments.max_length
-    task, tokenizer = get_task(arguments.task), load_tokenizer(backbone)
-    options = data_options(arguments.data_dir, arguments)
-    examples = load_examples(task, "train", tokenizer, max_length, options).shuffled(0)
+    task, options = get_task(arguments.task), data_options(arguments.data_dir, rows)
+    examples = load_examples(task, "train", load_tokenizer(backbone), max_length, options).shuffled(0)
     batch_size = min(arguments.batch_size, len(examples))
     batches = sample(examples, batch_size)
     times = time_interleaved(make_steps(backbone, task, max_length), batches, ROUNDS, desc="batches")
-    result = {
-        "kind": "training",
-        "task": task.name,
-        "backbone": Path(backbone).name,
-        "labels": task.outputs,
-        "max_length": max_length,
-        "batch_size": batch_size,
-        **provenance(),
-        "seconds": {name: timing.total / len(batches) for name, timing in times.items()},
-        "ratios": {
-            "joint step / fine-tuning step": times["fine-tuning step"].ratio(times["joint step"]),
-            "saliencies / forward and backward to h0": times["forward and backward to h0"].ratio(times["saliencies"]),
-            "joint step, padded / trimmed": times["joint step"].ratio(times["joint step, padded"]),
-            "joint step, padded / similar lengths": times["joint step, similar lengths"].ratio(
-                times["joint step, padded"]
-            ),
-        },
+    ratios = {
+        "joint step / fine-tuning step": ("joint step", "fine-tuning step"),
+        "saliencies / forward and backward to h0": ("saliencies", "forward and backward to h0"),
+        "joint step, padded / trimmed": ("joint step, padded", "joint step"),
+        "joint step, padded / similar lengths": ("joint step, padded", "joint step, similar lengths"),
     }
-    if arguments.save:
-        write_json(arguments.save, result)
-    print(training_table(result))
+    result = {"kind": "training", "task": task.name, "backbone": Path(backbone).name, "labels": task.outputs}
+    result |= {"max_length": max_length, "batch_size": batch_size}
+    result["seconds"] = {name: float(np.median(seconds.mean(axis=1))) for name, seconds in times.items()}
+    result["ratios"] = {name: time_ratio(times[slow], times[fast]) for name, (slow, fast) in ratios.items()}
+    finish(result, training_table(result), arguments.save)
 
 
-def sample(examples: Examples, batch_size: int) -> list[tuple[tuple, tuple]]:
-    """Batches of one epoch in pairs: one at random, and one of examples of similar length.
+def sample(examples: Examples, batch_size: int) -> list[tuple[Batch, Batch]]:
+    """Pairs of training batches: one at random, and one of examples of similar length.
 
-    The latter's lengths are spread evenly over all of the epoch's, so that they stand for it.
+    The lengths of the second are spread evenly over those of the whole epoch, so that they represent it.
     """
-    whole = len(examples) // batch_size
-    count = min(BATCHES, whole)
-    grouped = examples.grouped_by_length(batch_size, seed=0).take(np.arange(whole * batch_size))
-    by_length = np.argsort(grouped.lengths.reshape(whole, batch_size).max(axis=1))
-    spread = by_length[((np.arange(count) + 0.5) * whole / count).astype(int)]
-    rows = spread[:, None] * batch_size + np.arange(batch_size)
-    orders = examples.take(np.arange(count * batch_size)), grouped.take(rows.ravel())
-    pairs = zip(*(order.batches(batch_size) for order in orders), strict=True)
-    return [(as_training_batch(*one), as_training_batch(*other)) for one, other in pairs]
+    epoch = len(examples) // batch_size
+    count = min(BATCHES, epoch)
+    grouped = examples.grouped_by_length(batch_size, seed=0).take(np.arange(epoch * batch_size))
+    by_length = np.argsort(grouped.lengths.reshape(epoch, batch_size).max(axis=1))
+    spread = by_length[((np.arange(count) + 0.5) * epoch / count).astype(int)]
+    rows = spread[:, np.newaxis] * batch_size + np.arange(batch_size)
+    at_random = training_batches(examples.take(np.arange(count * batch_size)), batch_size)
+    return list(zip(at_random, training_batches(grouped.take(rows.ravel()), batch_size), strict=True))
 
 
-def make_steps(backbone: str, task: Task, max_length: int) -> dict:
+def training_batches(examples: Examples, batch_size: int) -> list[Batch]:
+    """Batches of the examples, with a random saliency for every token that is not padding."""
+    batches = []
+    for inputs, targets in examples.batches(batch_size):
+        mask = tf.cast(inputs["attention_mask"], tf.float32)
+        saliency = tf.random.stateless_uniform(tf.shape(mask), [0, 1]) * mask
+        batches.append((inputs, {"labels": tf.cast(targets["labels"], tf.int32), "saliency": saliency}))
+    return batches
+
+
+def make_steps(backbone: str, task: Task, max_length: int) -> dict[str, Callable]:
     """Name -> function of a pair of batches that returns when the work is done."""
-    plain = load_backbone(backbone, task, max_length)
-    plain.compile(adam(1e-6, 10**6, 1, 1e-8), objective=Objective())
-    joint = load_backbone(backbone, task, max_length, attention_probs_dropout_prob=0.0)
-    joint.to_AdapLeR()
-    explained = load_backbone(backbone, task, max_length)
-    step = joint_step(joint)
-    at_random = {
-        "fine-tuning step": _step(plain),
-        "joint step": step,
-        "joint step, padded": lambda batch: step(pad(batch, max_length)),
-        "saliencies": _saliencies(explained),
-        "forward and backward to h0": _backward(explained),
+    model = load_backbone(backbone, task, max_length)
+    converted = load_backbone(backbone, task, max_length, attention_probs_dropout_prob=0.0)
+    converted.to_AdapLeR()
+    fine_tune, train_jointly = training_step(load_backbone(backbone, task, max_length)), training_step(converted)
+
+    def gradient_of_first_logit(batch: Batch) -> tf.Tensor:
+        with tf.GradientTape() as tape:  # the least that saliencies need: a gradient with respect to the embeddings
+            outputs = model(batch[0], training=False, output_hidden_states=True)
+            first_logit = outputs.logits[:, 0]
+        return tape.gradient(first_logit, outputs.hidden_states[0])
+
+    def pad(tensor: tf.Tensor) -> tf.Tensor:
+        return tensor if tensor.shape.rank < 2 else tf.pad(tensor, [[0, 0], [0, max_length - tensor.shape[1]]])
+
+    backward = as_graph(gradient_of_first_logit, BATCH_SPEC)
+    saliencies = as_graph(lambda batch: gradient_x_input(model, batch[0], batch[1]["labels"]), BATCH_SPEC)
+    return {
+        "fine-tuning step": lambda pair: fine_tune(pair[0]),
+        "joint step": lambda pair: train_jointly(pair[0]),
+        "joint step, padded": lambda pair: train_jointly(tf.nest.map_structure(pad, pair[0])),
+        "saliencies": lambda pair: saliencies(pair[0]),
+        "forward and backward to h0": lambda pair: backward(pair[0]),
+        "joint step, similar lengths": lambda pair: train_jointly(pair[1]),
     }
-    variants = {name: lambda pair, run=run: run(pair[0]) for name, run in at_random.items()}
-    return variants | {"joint step, similar lengths": lambda pair: step(pair[1])}
 
 
-def joint_step(model):
-    """Trains an AdapLeR on a batch, at rates so small that it stays as it is."""
-    model.bert.encoder.removal_lambda.assign(10.0)
-    model.compile(
-        adam(1e-6, 10**6, 1, 1e-12),
-        objective=Objective(gamma=0.05, phi=0.0005, clip_norm=1.0),
-        speedup_optimizer=adam(1e-6, 10**6, 1, 1e-12),
-    )
-    return _step(model)
-
-
-def _step(model):
-    run = tf.function(lambda batch: model.train_step(batch)["loss"], reduce_retracing=True)
-    return lambda batch: run(batch).numpy()
-
-
-def _saliencies(model):
-    @tf.function(input_signature=[INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
-    def run(inputs, labels):
-        return gradient_x_input(model, inputs, labels)
-
-    return lambda batch: run(batch[0], batch[1]["labels"]).numpy()
-
-
-def _backward(model):
-    """What saliencies need at least: the gradient of one number an example with respect to the embeddings."""
-
-    @tf.function(input_signature=[INPUTS_SPEC])
-    def run(inputs):
-        with tf.GradientTape() as tape:
-            outputs = model(inputs, training=False, output_hidden_states=True)
-            first = outputs.logits[:, 0]
-        return tape.gradient(first, outputs.hidden_states[0])
-
-    return lambda batch: run(batch[0]).numpy()
-
-
-def as_training_batch(inputs: dict, targets: dict) -> tuple[dict, dict]:
-    """The batch with a saliency for every real token."""
-    mask = tf.cast(inputs["attention_mask"], tf.float32)
-    saliency = tf.random.stateless_uniform(tf.shape(mask), [0, 1]) * mask
-    return inputs, {"labels": tf.cast(targets["labels"], tf.int32), "saliency": saliency}
-
-
-def pad(batch: tuple[dict, dict], length: int) -> tuple[dict, dict]:
-    """The batch padded to a fixed length."""
-
-    def longer(tensor: tf.Tensor) -> tf.Tensor:
-        return tensor if tensor.shape.rank < 2 else tf.pad(tensor, [[0, 0], [0, length - tensor.shape[1]]])
-
-    return tf.nest.map_structure(longer, batch)
+def training_step(model) -> Callable[[Batch], np.ndarray]:
+    """A step of fine-tuning, or of an AdapLeR's joint training, at rates so small that the model hardly changes."""
+    objective = Objective()
+    if model.is_adapler:
+        model.bert.encoder.removal_lambda.assign(10.0)
+        objective = Objective(gamma=0.05, phi=0.0005, clip_norm=1.0)
+    optimizer, speedup_optimizer = (adam(1e-6, 10**6, 1, epsilon=1e-8) for _ in range(2))
+    model.compile(optimizer, objective=objective, speedup_optimizer=speedup_optimizer)
+    return as_graph(lambda batch: model.train_step(batch)["loss"], BATCH_SPEC)
 
 
 if __name__ == "__main__":
