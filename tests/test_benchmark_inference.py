@@ -24,7 +24,7 @@ from tools.data.examples import Examples
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results import benchmark_tables as tables
 from tools.results.tables import loading_table, precision_table
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 LENGTHS = np.array([20, 9, 15])
@@ -117,7 +117,7 @@ def test_a_trained_model_is_timed_on_its_dev_set(saved_model, tmp_path):
     paths = TaskPaths("tiny", 3, "sst2")
     directory = shutil.copytree(saved_model, paths.adaptive_models / "run_GAMMA1.0_PHI1.0_lr")
     command_line = f"--TASK sst2 --MODEL_PATH {directory} --DATA_DIR {tmp_path / 'data'} --MAX_EVAL_EXAMPLES 8"
-    benchmark(*parse_groups([InferenceArguments, RowArguments], "", command_line.split()))
+    benchmark(parse([InferenceArguments, RowArguments], "", command_line.split()))
     result = json.loads(paths.inference.read_text())
     assert (result["task"], result["backbone"], result["seed"], result["eta_scale"]) == ("sst2", "tiny", 3, 1.0)
     assert [point["batch_size"] for point in result["points"]] == [1, 8, 8]  # for 64 tokens it has no positions
@@ -133,7 +133,7 @@ def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
     write_sst2(tmp_path / "data")
     command_line = f"--TASK sst2 --MODEL_PATH {saved_model} --DATA_DIR {tmp_path / 'data'} --BATCH_SIZE 8"
     command_line += f" --MAX_EVAL_EXAMPLES 12 --SAVE {tmp_path / 'precision.json'}"
-    precision.benchmark(*parse_groups([PrecisionArguments, RowArguments], "", command_line.split()))
+    precision.benchmark(parse([PrecisionArguments, RowArguments], "", command_line.split()))
     result = json.loads((tmp_path / "precision.json").read_text())
     assert list(result["precisions"]) == ["float32", "bfloat16"] and result["same_answers"] <= 12
     assert all(values["lr_mode"]["examples"] == 12 for values in result["precisions"].values())

@@ -15,30 +15,29 @@ from tools.runtime.arguments import DEFAULT_MAX_LENGTH
 class BenchmarkArguments:
     """The task, its data, and the file of the result."""
 
-    _argument_group_name = "benchmark"
-    task: str = flag("TASK", f"one of: {', '.join(sorted(TABLE))}")
-    data_dir: Path | None = flag("DATA_DIR", "folder of local data sets (default: the hub)", None)
-    save: Path | None = flag("SAVE", "also write the result to this JSON file", None)
+    task: str = flag(f"one of: {', '.join(sorted(TABLE))}")
+    data_dir: Path | None = flag("folder of local data sets (default: the hub)", None)
+    save: Path | None = flag("also write the result to this JSON file", None)
 
 
-@dataclass(kw_only=True)
+@argument_group("benchmark")
 class BackboneArguments(BenchmarkArguments):
-    backbone: str | None = flag("BACKBONE", "hub id or local directory of a BERT (default: bert-base-uncased)", None)
-    max_length: TokenCount = flag("MAX_LENGTH", "most tokens of an example", DEFAULT_MAX_LENGTH)
-    batch_size: PositiveInt = flag("BATCH_SIZE", "examples per batch", 32)
+    backbone: str | None = flag("hub id or local directory of a BERT (default: bert-base-uncased)", None)
+    max_length: TokenCount = flag("most tokens of an example", DEFAULT_MAX_LENGTH)
+    batch_size: PositiveInt = flag("examples per batch", 32)
 
 
-@dataclass(kw_only=True)
+@argument_group("benchmark")
 class PrecisionArguments(BenchmarkArguments):
-    model_path: Path = flag("MODEL_PATH", "AdapLeR: a save_pretrained directory, or the .h5 file beside it")
-    batch_size: PositiveInt = flag("BATCH_SIZE", "examples per batch", 32)
+    model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    batch_size: PositiveInt = flag("examples per batch", 32)
 
 
-@dataclass(kw_only=True)
+@argument_group("benchmark")
 class InferenceArguments(BenchmarkArguments):
-    task: str | None = flag("TASK", "the model's task; its dev set is timed", None)
-    model_path: Path | None = flag("MODEL_PATH", "AdapLeR to time (default: random weights of BERT-base's size)", None)
-    full: bool = flag("FULL", "measure the whole grid; takes an hour or more", False)
+    task: str | None = flag("the model's task; its dev set is timed", None)
+    model_path: Path | None = flag("AdapLeR to time (default: random weights of BERT-base's size)", None)
+    full: bool = flag("measure the whole grid; takes an hour or more", False)
 
     def __post_init__(self) -> None:
         if self.model_path and not self.task:

@@ -10,7 +10,7 @@ divided by that of FLOPs. The result of a model under directory/ is also written
 from __future__ import annotations
 
 from tools.benchmarks.arguments import InferenceArguments
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
@@ -43,12 +43,12 @@ SECONDS_PER_POINT = 12.0
 MOST_DEV_EXAMPLES = 128
 
 
-def benchmark(arguments: InferenceArguments, rows: RowArguments) -> None:
+def benchmark(arguments: InferenceArguments) -> None:
     result, files = {"kind": "inference", "task": arguments.task}, [arguments.save]
     if arguments.model_path:
         directory = model_directory(arguments.model_path)
         model, paths = load_saved(directory, converted=True), TaskPaths.of(directory)
-        task, options = get_task(arguments.task), data_options(arguments.data_dir, rows)
+        task, options = get_task(arguments.task), data_options(arguments.data_dir, arguments)
         dev = load_examples(task, "validation", load_tokenizer(str(directory)), model.longest_input, options)
         result |= {"model": directory.name, "eta_scale": model.eta_scale}
         if paths:

@@ -6,11 +6,11 @@ Tokenises the training split of --TASK, at --MAX_LENGTH, without a cache.
 from __future__ import annotations
 
 from tools.benchmarks.arguments import BackboneArguments
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
 
 import tempfile
 import time
@@ -31,7 +31,7 @@ ONE_BY_ONE = 2000
 """Texts encoded one by one; enough to know the rate."""
 
 
-def benchmark(arguments: BackboneArguments, row_arguments: RowArguments) -> None:
+def benchmark(arguments: BackboneArguments) -> None:
     task = get_task(arguments.task)
     tokenizer = load_tokenizer(resolve_backbone(arguments.task, arguments.backbone))
     result = {"kind": "loading", "task": arguments.task, "max_length": arguments.max_length}
@@ -39,7 +39,7 @@ def benchmark(arguments: BackboneArguments, row_arguments: RowArguments) -> None
         datasets.config.HF_DATASETS_CACHE = Path(cache)
         megabytes_before = megabytes_at_peak()
         start = time.perf_counter()
-        rows = load_rows(task, "train", data_options(arguments.data_dir, row_arguments))
+        rows = load_rows(task, "train", data_options(arguments.data_dir, arguments))
         end_of_reading = time.perf_counter()
         examples = encode(rows, task, tokenizer, arguments.max_length)
         encode_seconds = time.perf_counter() - end_of_reading

@@ -7,7 +7,7 @@ and the joint training step on the same batches.
 from __future__ import annotations
 
 from tools.benchmarks.arguments import PrecisionArguments
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
@@ -40,7 +40,7 @@ def benchmark(arguments: PrecisionArguments) -> None:
         models[name] = load_saved(directory, converted=True)
     keras.mixed_precision.set_global_policy("float32")
     length, batch_size = models["float32"].longest_input, arguments.batch_size
-    options = data_options(arguments.data_dir, rows)
+    options = data_options(arguments.data_dir, arguments)
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), length, options)
     summaries, answers = {}, []
     for name, model in models.items():

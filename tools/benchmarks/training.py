@@ -8,11 +8,11 @@ rounds' ratios, with the lowest and the highest.
 from __future__ import annotations
 
 from tools.benchmarks.arguments import BackboneArguments
-from tools.runtime.argument_parser import parse_groups
+from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse_groups([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,9 +38,9 @@ Batch = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
 """Inputs and targets."""
 
 
-def benchmark(arguments: BackboneArguments, rows: RowArguments) -> None:
+def benchmark(arguments: BackboneArguments) -> None:
     backbone, max_length = resolve_backbone(arguments.task, arguments.backbone), arguments.max_length
-    task, options = get_task(arguments.task), data_options(arguments.data_dir, rows)
+    task, options = get_task(arguments.task), data_options(arguments.data_dir, arguments)
     examples = load_examples(task, "train", load_tokenizer(backbone), max_length, options).shuffled(0)
     batch_size = min(arguments.batch_size, len(examples))
     batches = sample(examples, batch_size)
