@@ -30,9 +30,8 @@ def tradeoff_rows(summaries: list[dict]) -> list[dict]:
         points = [("BERT", "fine-tuned", summary["bert"]["validation"])]
         for run in summary["tried"]:
             series = "{save_name}: gamma {gamma}, phi {phi}".format(**run["settings"])
-            points += [
-                (series, f"epoch {number}", log["validation"]) for number, log in enumerate(run["epochs"], start=1)
-            ]
+            epochs = enumerate(run["epochs"], start=1)
+            points += [(series, f"epoch {number}", log["validation"]) for number, log in epochs]
         curve = (summary.get("eta_scales") or {}).get("curve", [])
         points += [("eta scale", f"{point['eta_scale']:g}", point) for point in curve]
         for series, point, values in points:

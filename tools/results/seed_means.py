@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +17,12 @@ from tools.results.result_files import flags, kind, read_results, split_records
 GROUP = ["task", "backbone", "rows", "split", "metric", "setting"]
 
 
-def seeds_table(results: Iterable[dict]) -> str:
+def seeds_table(results: list[dict]) -> str:
     """One row a task, backbone and setting, scored on the test split if its labels are known, otherwise on validation.
 
     Raises:
         UserError: there is no run, or two results are of one run.
     """
-    results = list(results)
     benchmarks = [result for result in results if kind(result) == "inference"]
     runs = pandas.DataFrame([run_values(result, benchmarks) for result in results if kind(result) == "run"])
     if runs.empty:
@@ -53,8 +51,7 @@ def run_values(run: dict, benchmarks: list[dict]) -> dict:
 def wall_clock_speedup(run: dict, benchmarks: list[dict]) -> float | None:
     """Speed of lr_mode over that of BERT, both without padding as FLOPs are counted, on batches of 32 dev examples.
 
-    Returns:
-        None if no inference benchmark timed the run's model at its eta_scale; some name neither backbone nor seed.
+    None if no inference benchmark timed the run's model at its eta_scale; some name neither backbone nor seed.
     """
     model, scale = Path(run["adapler"]["model"]).name.removesuffix(".h5"), (run["eta_scales"] or {}).get("chosen")
     values = {name: run[name] for name in ("task", "backbone", "seed")}
@@ -86,7 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     results = read_results(arguments.files or sorted(SUMMARIES.glob("*.json")))
     try:
-        print(seeds_table(result for result in results if arguments.TASK in (None, result.get("task"))))
+        print(seeds_table([result for result in results if arguments.TASK in (None, result.get("task"))]))
     except UserError as error:
         parser.error(str(error))
 

@@ -18,11 +18,7 @@ from tools.results.seed_means import seeds_table
 
 
 def page(folder: Path, output: Path = RESULTS_PAGE) -> str:
-    """The page about the result files in `folder`, and about those of superseded runs in `folder`/tried.
-
-    Args:
-        output: where the page will be, for its links to `folder`/figures.
-    """
+    """The page `output` about the result files in `folder`, and about those of superseded runs in `folder`/tried."""
     current, superseded = (read_results(sorted(path.glob("*.json"))) for path in (folder, folder / "tried"))
     parts = [LAYOUT["introduction"], seeds_table(current)]
     if superseded:
@@ -36,11 +32,7 @@ def page(folder: Path, output: Path = RESULTS_PAGE) -> str:
 
 
 def measured(result: dict, *parts: str, **values) -> str:
-    """A section: title, the command and conditions of the measurement, and the parts.
-
-    Args:
-        values: what the section's text needs beside the values of the result.
-    """
+    """A section: title, text, and parts; `values` are those that the text needs beside the result's own."""
     texts = LAYOUT["sections"][kind(result)]
     seed = f"seed {result['seed']}" if "seed" in result else None
     subject = [result.get("task"), result.get("backbone"), seed, result.get("model")]
@@ -69,11 +61,18 @@ def claim(result: dict) -> str:
     """
     methods: dict[str, list[str]] = {"fewer than": [], "more than": [], "about as many as": []}
     for name, difference in result["fpr_over_adapler"].items():
-        if name != "random":
-            fewer, more = difference["low"] > 0, difference["high"] < 0
-            methods["fewer than" if fewer else "more than" if more else "about as many as"].append(f"“{name}”")
+        if name == "random":
+            continue
+        if difference["low"] > 0:
+            methods["fewer than"].append(f"“{name}”")
+        elif difference["high"] < 0:
+            methods["more than"].append(f"“{name}”")
+        else:
+            methods["about as many as"].append(f"“{name}”")
     verdicts = [f"{verdict} {', '.join(names)}" for verdict, names in methods.items() if names]
-    held = ("held" if len(verdicts) == 1 else "held in part") if methods["fewer than"] else "did not hold"
+    held = "held in part" if methods["fewer than"] else "did not hold"
+    if methods["fewer than"] and len(verdicts) == 1:
+        held = "held"
     return f"The paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}."
 
 
@@ -91,9 +90,7 @@ SECTIONS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=RESULTS, help="folder of result files (default: results/)"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="result files (default: results/)")
     parser.add_argument("--check", "--CHECK", action="store_true", help="only exit with 1 if the page is out of date")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
@@ -101,7 +98,7 @@ def main() -> None:
     text = page(folder, output)
     if arguments.check:
         sys.exit(not output.exists() or output.read_text(encoding="utf-8") != text)
-    from tools.results.figures import draw_figures
+    from tools.results.figures import draw_figures  # takes a second, which --check does not need
 
     draw_figures(read_results(sorted(folder.glob("*.json"))), folder / "figures")
     with atomic_write(output) as temporary:
