@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 
-def markdown(rows: list[tuple]) -> str:
-    """Rows of cells, the header first, with columns aligned."""
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(str(c).ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+import pandas
+
+
+def markdown(records: list[dict], columns: dict[str, str] | None = None) -> str:
+    """A table with one row a record; a column without any cell is left out.
+
+    Args:
+        columns: column title -> format string over the keys of a record; a record that lacks the key leaves a blank
+            cell. By default the keys are the titles and the values the cells.
+    """
+    rows = [table_row(record, columns) for record in records] if columns else records
+    table = pandas.DataFrame(rows, columns=list(columns) if columns else None, dtype=object)
+    table = table.dropna(axis="columns", how="all").fillna("")
+    return table.to_markdown(index=False, tablefmt="github", disable_numparse=True)
+
+
+def table_row(record: dict, columns: dict[str, str]) -> dict[str, str]:
+    """Column title -> cell of one record."""
+    row = {}
+    for title, form in columns.items():
+        with suppress(KeyError):
+            row[title] = form.format(**record)
+    return row

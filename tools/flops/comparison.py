@@ -27,21 +27,18 @@ def compare(
 ) -> None:
     """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest."""
     config = config_of(backbone)
-    rows, operations = [("tokens", "formula", "profiler", "difference")], []
+    rows, operations = [], []
     for tokens in tqdm(sorted(lengths), desc="lengths", leave=False):
         operations = profile(config, tokens)
         ours, theirs = float(formula(config, tokens)), total(operations)
-        rows.append((tokens, f"{ours:.0f}", f"{theirs}", f"{100 * (theirs / ours - 1):+.3f} %"))
+        difference = f"{100 * (theirs / ours - 1):+.3f} %"
+        rows.append({"tokens": tokens, "formula": f"{ours:.0f}", "profiler": theirs, "difference": difference})
     print(markdown(rows))
     longest = max(lengths)
     print(f"\nThe formula's terms at {longest} tokens:\n")
-    print(markdown([("term", "FLOPs"), *_rounded(terms(config, longest))]))
+    print(markdown([{"term": name, "FLOPs": f"{float(flops):.0f}"} for name, flops in terms(config, longest).items()]))
     print(f"\nWhat the profiler counts at {longest} tokens, summed over layers; starred: not in the formula:\n")
     print(_places(operations))
-
-
-def _rounded(terms: dict) -> list[tuple[str, str]]:
-    return [(name, f"{float(flops):.0f}") for name, flops in terms.items()]
 
 
 def config_of(backbone: str) -> BertConfig:
@@ -75,9 +72,9 @@ def not_in_formula(place: str) -> bool:
 def _places(operations: list[Operation]) -> str:
     places: Counter[str] = by_place(operations)
     least = SHOWN * sum(places.values())
-    rows = [("operations", "FLOPs", "")]
+    rows = []
     for name, flops in places.most_common():
         left_out = not_in_formula(name)
         if flops > least or left_out:
-            rows.append((name, flops, "*" if left_out else ""))
+            rows.append({"operations": name, "FLOPs": flops, "": "*" if left_out else ""})
     return markdown(rows)

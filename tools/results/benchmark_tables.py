@@ -2,156 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pandas
 
 from tools.common.markdown import markdown
+from tools.results.result_files import LAYOUT
 
 BASELINE, PACKED, COMPILED, CALLED, OP_BY_OP, EXPORTED, FLOOR, ALONE = (
-    "BERT, padded to the batch",
-    "BERT, packed",
-    "lr_mode, compiled",
-    "lr_mode, called",
-    "lr_mode, op by op",
-    "SavedModel",
-    "floor",
-    "layers alone",
-)
-ALLOWED = (
-    "How much of that the layers' own kernels allow: BERT's layers alone on as many tokens, with nothing that chooses "
-    "or moves tokens. The last column: the op that takes most of lr_mode's time, by TensorFlow's profiler."
-)
-PRODUCTS = (
-    "What the largest op costs by its rows: a feed-forward kernel of each layer of BERT-base, one after the other. The "
-    "time of few rows is that of reading the kernels, so fewer tokens save less than their FLOPs."
-)
-GOALS = "What was aimed at, over the points above:"
-BOUND = (
-    "One example at a time: lr_mode against the larger of BERT's time / FLOPs speedup and the floor (BERT on two "
-    "tokens, that is reading the weights)."
+    *("BERT, padded to the batch", "BERT, packed", "lr_mode, compiled", "lr_mode, called", "lr_mode, op by op"),
+    *("SavedModel", "floor", "layers alone"),
 )
 
 
 def inference_tables(result: dict) -> str:
-    """Every point, what the kernels allow, the bound of single examples, the goals, and peak memory."""
-    parts = [speed_table(result["points"])]
-    if allowed := [point for point in result["points"] if ALONE in point["variants"]]:
-        parts += [ALLOWED, allowed_table(allowed)]
+    """Speed at every point, other variants and limits, products by rows, goals, and peak memory."""
+    columns, points, names = LAYOUT["columns"], [], set()
+    for point in result["points"]:
+        latency = {}
+        for name, variant in point["variants"].items():
+            latency[name] = f"{1000 * variant['p50']:.1f} / {1000 * variant['p95']:.1f}"
+        points.append({**point, **ratios(point), "latency": latency})
+        names |= point["variants"].keys() - {BASELINE, COMPILED, FLOOR, ALONE}
+    speedups = {name: f"{{variants[{name}][speedup][0]:.2f}}x" for name in sorted(names)}
+    parts = [markdown(points, columns["point"] | columns["speeds"]), LAYOUT["limits"].strip()]
+    parts.append(markdown(points, columns["point"] | speedups | columns["limits"]))
     if products := result.get("products"):
-        parts += [PRODUCTS, products_table(products)]
-    if single := [point for point in result["points"] if FLOOR in point["variants"]]:
-        parts += [BOUND, bound_table(single), GOALS, goals_table(result["points"])]
+        parts += [LAYOUT["products"].strip(), products_table(products)]
+    if any(FLOOR in point["variants"] for point in points):
+        parts += ["Goals, over all points above:", goals_table(points)]
     if memory := result.get("peak_memory"):
         title = f"peak memory, {memory['batch_size']} x {memory['length']} tokens"
-        parts.append(markdown([(title, ""), *((n, f"{mb:.0f} MB") for n, mb in memory["megabytes"].items())]))
+        parts.append(markdown([{title: name, "MB": f"{size:.0f}"} for name, size in memory["megabytes"].items()]))
     return "\n\n".join(parts)
 
 
-def speed_table(points: list[dict]) -> str:
-    """One row a point: latencies, speedups over BERT padded to the batch, and efficiencies."""
-    others = [PACKED, CALLED]
-    others += sorted(
-        {name for point in points for name in point["variants"]} - {BASELINE, COMPILED, FLOOR, ALONE, *others}
-    )
-    head = ("batch", "length", "BERT p50 / p95", "lr_mode p50 / p95", "examples/s", "FLOPs", "measured", "efficiency")
-    rows = [(*head, "over packed", *others)]
-    for point in points:
-        runs = point["variants"]
-        plain, reduced = runs[BASELINE], runs[COMPILED]
-        median, low, high = reduced["speedup"]
-        rows.append(
-            (
-                point["batch_size"],
-                point["length"],
-                *(f"{1000 * run['p50']:.1f} / {1000 * run['p95']:.1f} ms" for run in (plain, reduced)),
-                f"{reduced['examples_per_second']:.1f}",
-                f"{reduced['flops_speedup']:.2f}x",
-                f"{median:.2f}x ({low:.2f}-{high:.2f})",
-                f"{reduced['efficiency']:.2f}",
-                f"{_over_packed(point):.2f}",
-                *(f"{runs[name]['speedup'][0]:.2f}x" if name in runs else "" for name in others),
-            )
-        )
-    return markdown(rows)
+def ratios(point: dict) -> dict:
+    """Efficiency and time of lr_mode at a point over those of the other variants, and the op that takes most time.
 
-
-def allowed_table(points: list[dict]) -> str:
-    """One row a point: efficiency of lr_mode, that of the layers alone, and the first over the second."""
-    head = ("batch", "length", "FLOPs", "efficiency", "of the layers alone", "lr_mode / layers alone", "largest op")
-    rows = [head]
-    for point in points:
-        reduced, alone = point["variants"][COMPILED], point["variants"][ALONE]
-        speeds = reduced["efficiency"], alone["efficiency"], reduced["efficiency"] / alone["efficiency"]
-        flops = f"{reduced['flops_speedup']:.2f}x"
-        op, share = next(iter(point["ops"].items()))
-        cells = *(f"{speed:.2f}" for speed in speeds), f"{op}, {share:.0%}"
-        rows.append((point["batch_size"], point["length"], flops, *cells))
-    return markdown(rows)
+    `time_over_bound` is over the larger of BERT's time / FLOPs speedup and the floor.
+    """
+    variants, lr_mode = point["variants"], point["variants"][COMPILED]
+    values = {"lr_mode": lr_mode, "efficiency": lr_mode["efficiency"]}
+    values["efficiency_over_packed"] = lr_mode["efficiency"] / variants[PACKED]["efficiency"]
+    values["time_over_bert"] = lr_mode["p50"] / variants[BASELINE]["p50"]
+    values["called_over_compiled"] = variants[CALLED]["p50"] / lr_mode["p50"]
+    if ALONE in variants and "ops" in point:
+        values["op"], values["share"] = next(iter(point["ops"].items()))
+        values["efficiency_over_layers"] = lr_mode["efficiency"] / variants[ALONE]["efficiency"]
+    if FLOOR in variants:
+        bound = max(variants[BASELINE]["p50"] / lr_mode["flops_speedup"], variants[FLOOR]["p50"])
+        values["time_over_bound"] = lr_mode["p50"] / bound
+    return values
 
 
 def products_table(products: dict) -> str:
-    """Milliseconds by rows, and against the FLOPs' share of the largest number of rows."""
-    *_, (most, slowest) = products.items()
-    rows = [("rows", "time", "speedup over the last", "FLOPs")]
-    for count, seconds in products.items():
-        rows.append((count, f"{1000 * seconds:.1f} ms", f"{slowest / seconds:.1f}x", f"{int(most) / int(count):.1f}x"))
-    return markdown(rows)
+    """Time by number of rows, and the speedups over the largest number."""
+    table = pandas.DataFrame({"rows": map(int, products), "seconds": products.values()})
+    table["milliseconds"], table["speedup"] = 1000 * table["seconds"], table["seconds"].iloc[-1] / table["seconds"]
+    table["flops_speedup"] = table["rows"].iloc[-1] / table["rows"]
+    return markdown(table.to_dict("records"), LAYOUT["columns"]["products"])
 
 
 def goals_table(points: list[dict]) -> str:
-    """How many of the points reach each goal, and the one that is farthest from it."""
-    single = [point for point in points if FLOOR in point["variants"]]
-    batches = [point for point in points if point["batch_size"] > 1 and point["forced_speedup"] > 1]
-    whole = [point for point in single if point["forced_speedup"] == 1]
-    goals: list[tuple[str, list[dict], Callable, float, int]] = [
-        ("batches that drop: efficiency at least", batches, lambda p: p["variants"][COMPILED]["efficiency"], 0.9, 1),
-        ("batches that drop: efficiency over packed BERT at least", batches, _over_packed, 0.85, 1),
-        ("one example: lr_mode / bound at most", single, over_bound, 1.3, -1),
-        ("one example, nothing dropped: lr_mode / BERT at most", whole, _of_bert, 1.05, -1),
-        ("called / compiled at most", points, called_over_compiled, 1.3, -1),
-    ]
-    rows = [("goal", "reached", "worst")]
-    for name, chosen, value, goal, sign in goals:
-        values = [value(point) for point in chosen]
-        worst = min(values) if sign > 0 else max(values)
-        reached = sum(sign * found >= sign * goal for found in values)
-        rows.append((f"{name} {goal:g}", f"{reached} of {len(values)}", f"{worst:.2f}"))
-    return markdown(rows)
-
-
-def over_bound(point: dict) -> float:
-    """lr_mode's time over the larger of BERT's time / FLOPs speedup and the floor."""
-    plain, floor, compiled = (point["variants"][name]["p50"] for name in (BASELINE, FLOOR, COMPILED))
-    return compiled / max(plain / _flops(point), floor)
-
-
-def called_over_compiled(point: dict) -> float:
-    return point["variants"][CALLED]["p50"] / point["variants"][COMPILED]["p50"]
-
-
-def _of_bert(point: dict) -> float:
-    return point["variants"][COMPILED]["p50"] / point["variants"][BASELINE]["p50"]
-
-
-def _over_packed(point: dict) -> float:
-    return point["variants"][COMPILED]["efficiency"] / point["variants"][PACKED]["efficiency"]
-
-
-def _flops(point: dict) -> float:
-    return point["variants"][COMPILED]["flops_speedup"]
-
-
-def bound_table(points: list[dict]) -> str:
-    """One row a point of a single example: lr_mode's time over the least that could be expected."""
-    rows = [("length", "FLOPs", "BERT", "floor", "lr_mode", "lr_mode / bound", "called / compiled")]
-    for point in points:
-        times = (point["variants"][name]["p50"] for name in (BASELINE, FLOOR, COMPILED))
-        rows.append(
-            (
-                point["length"],
-                f"{_flops(point):.2f}x",
-                *(f"{1000 * seconds:.1f} ms" for seconds in times),
-                f"{over_bound(point):.2f}",
-                f"{called_over_compiled(point):.2f}",
-            )
-        )
+    """How many points reach each goal, and the worst value."""
+    rows, table = [], pandas.DataFrame([{**point, **ratios(point)} for point in points])
+    for goal in LAYOUT["goals"]:
+        values = table.query(goal["query"])[goal["value"]].dropna()
+        if goal["title"].endswith("at least"):
+            reached, worst = values >= goal["goal"], values.min()
+        else:
+            reached, worst = values <= goal["goal"], values.max()
+        cells = {"reached": f"{reached.sum()} of {len(values)}", "worst": f"{worst:.2f}"}
+        rows.append({"goal": f"{goal['title']} {goal['goal']:g}", **cells})
     return markdown(rows)

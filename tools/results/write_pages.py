@@ -1,175 +1,57 @@
-"""Writes RESULTS.md from the committed files in results/; `--check` only tells whether it is up to date."""
+"""Writes RESULTS.md and results/figures/ from the committed files in results/, as layout.toml says.
+
+With another folder, such as directory/results, writes its RESULTS.md and figures/ into it.
+"""
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from tools.common.atomic_files import atomic_write
-from tools.common.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
+from tools.common.paths import RESULTS, RESULTS_PAGE
+from tools.results import tables
 from tools.results.benchmark_tables import inference_tables
-from tools.results.result_files import is_run, kind, read_results, start, training_rows
+from tools.results.result_files import LAYOUT, by_section, flags, kind, read_results, training_values
 from tools.results.seed_means import seeds_table
-from tools.results.tables import (
-    bad_inputs_table,
-    earlier_table,
-    faults_table,
-    loading_table,
-    precision_table,
-    rationale_table,
-    run_table,
-    scales_table,
-    training_table,
-    tried_table,
-)
-
-INTRODUCTION = """# Results
-
-Written by `python tools/write_results.py` from the files in `results/`, each of which a command of this repository
-wrote; no number here is typed by hand. The backbone is named with each run: a six-layer MiniLM's results are not
-BERT-base's. `minilm` is sentence-transformers/all-MiniLM-L6-v2 (its encoder), `demo_bert` is generated and untrained.
-BERT-base's own, with the published settings, is one command a task and seed, and wants a GPU:
-
-    run_files/run_task.sh sst2 22 --BACKBONE bert-base-uncased --SAVE results/sst2_bert_22.json
-"""
 
 
-def page(results: Path) -> str:
-    """The whole page."""
-    files = {file: result for file in results.glob("*.json") for result in read_results([file])}
-    ordered = [files[file] for file in sorted(files, key=lambda file: (KINDS.index(kind(files[file])), file.name))]
-    sections = []
-    for result, following in itertools.zip_longest(ordered, ordered[1:], fillvalue={}):
-        sections.append(SECTIONS[kind(result)](result) + "\n")
-        if is_run(result) and not (is_run(following) and result["task"] == following["task"]):
-            sections += [picture + "\n" for picture in pictures(result["task"], "tradeoff", "lengths")]
-    tried = read_results(sorted((results / "tried").glob("*.json")))
-    return "\n".join([INTRODUCTION, seeds_section(ordered), *([tried_section(tried)] if tried else []), *sections])
+def page(folder: Path, output: Path = RESULTS_PAGE) -> str:
+    """The page `output` about the result files in `folder`, and about those of superseded runs in `folder`/tried."""
+    current, superseded = (read_results(sorted(path.glob("*.json"))) for path in (folder, folder / "tried"))
+    parts = [LAYOUT["introduction"], seeds_table(current)]
+    if superseded:
+        parts += [LAYOUT["superseded"], tables.superseded_table(superseded)]
+    for (section, task), group in by_section(current):
+        parts += map(SECTIONS[section], group)
+        for name, figure in LAYOUT["figures"].get(section, {}).items():
+            picture = folder / "figures" / f"{task}_{name}.png"
+            parts.append(f"![{task}: {figure['caption']}]({picture.relative_to(output.parent)})")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def seeds_section(results: list[dict]) -> str:
-    """All tasks at a glance."""
-    about = (
-        "Mean and standard deviation over seeds of one setting, on test where its labels are known and nothing was "
-        "chosen on it, else on validation; rows are training examples. FLOPs are counted without padding; wall clock "
-        "likewise, where it ran: compiled lr_mode against compiled BERT without padding, batches of 32 of the task's "
-        "dev examples."
-    )
-    return "\n\n".join(["## All tasks", about, seeds_table(results)]) + "\n"
-
-
-def tried_section(summaries: list[dict]) -> str:
-    """Runs in results/tried/, whose place a later setting took."""
-    about = (
-        "Runs whose place a later setting took, in `results/tried/`. Mean tokens tell whether the dev set that a "
-        "setting was chosen on is like the test set."
-    )
-    return "\n\n".join(["## What was tried before", about, earlier_table(summaries)]) + "\n"
+def measured(result: dict, *parts: str, **values) -> str:
+    """A section: title, text, and parts; `values` are those that the text needs beside the result's own."""
+    texts = LAYOUT["sections"][kind(result)]
+    seed = f"seed {result['seed']}" if "seed" in result else None
+    subject = [result.get("task"), result.get("backbone"), seed, result.get("model")]
+    title = texts["title"] + ", ".join(filter(None, subject))
+    source = f"Source: `python -m {texts['program']}`. Machine: {result['machine']}; commit {result['commit']}."
+    text = texts["text"].strip().format(**(result | values))
+    return "\n\n".join([f"## {title}", f"{source}\n{text}".strip(), *parts])
 
 
 def run_section(summary: dict) -> str:
-    """One run's heading, conditions, table and what else was tried."""
-    fine_tune, adapler = (summary["settings"][stage] for stage in ("fine_tune", "train_adapler"))
-    held_out = f", {adapler['hold_out']} more for validation" if adapler.get("hold_out") else ""
-    scored = f", {adapler['max_eval_examples']} scored of a split" if adapler["max_eval_examples"] else ""
-    other_task = f" from {fine_tune['initial_model_path']}" if fine_tune["initial_model_path"] else ""
-    conditions = (
-        f"Backbone {summary['backbone']}, {training_rows(summary)} training examples{held_out}{scored}, MAX_LENGTH "
-        f"{adapler['max_length']}. Fine-tuning: {fine_tune['epochs']} epochs at {fine_tune['learning_rate']}"
-        f"{_means(fine_tune)}{other_task}. AdapLeR: {adapler['epochs']} epochs at {adapler['learning_rate']}"
-        f"{_means(adapler)}, speed-up rate {adapler['speedup_learning_rate']}, "
-        f"rate of the predictors {adapler['cp_learning_rate'] or adapler['learning_rate']}, "
-        f"from the {start(adapler)} model, gamma {adapler['gamma']}, phi {adapler['phi']}. "
-        f"Machine: {summary['machine']}; commit {summary['commit']}."
-    )
-    parts = [f"## {summary['task']}, {summary['backbone']}, seed {summary['seed']}", conditions, run_table(summary)]
+    """Flags and results of one run, and everything that was tried for it."""
+    parts = [tables.run_table(summary)]
     if len(summary["tried"]) > 1:
-        parts += ["Every setting that was tried, by its dev scores:", tried_table(summary)]
-    if scales := summary.get("eta_scales"):
-        parts += ["The speed dial (`tools/calibrate.py`), by its dev scores:", scales_table(summary["metric"], scales)]
-    return "\n\n".join(parts)
-
-
-def _means(settings: dict) -> str:
-    """How a training stage was made faster."""
-    precision = " in bfloat16" if settings["mixed_precision"] else ""
-    return precision + (" in batches of similar length" if settings.get("group_by_length") else "")
-
-
-CAPTIONS = {
-    "tradeoff": "dev score against FLOPs speedup",
-    "lengths": "tokens left per layer",
-    "rationales": "false positive rate by layer, every method keeping as many words as AdapLeR",
-}
-
-
-def pictures(task: str, *names: str) -> list[str]:
-    """The task's figures, if tools/plot_tradeoff.py and tools/plot_rationales.py have drawn them."""
-    drawn = [(FIGURES / f"{task}_{name}.png", CAPTIONS[name]) for name in names]
-    return [f"![{task}: {caption}]({file.relative_to(ROOT)})" for file, caption in drawn if file.exists()]
-
-
-def inference_section(result: dict) -> str:
-    """One inference benchmark."""
-    conditions = (
-        f"`tools/benchmark_inference.py`; machine: {result['machine']}; TensorFlow {result['versions']['tensorflow']}; "
-        f"commit {result['commit']}. Speedups are medians of rounds in which the variants took turns, with the lowest "
-        "and highest round, over BERT compiled and padded to the longest example of the batch; efficiency is the "
-        "measured speedup over that of FLOPs."
-    )
-    whose = [result[name] for name in ("task", "backbone") if result.get(name)]
-    seed = [f"seed {result['seed']}"] if "seed" in result else []
-    title = f"## Inference: {', '.join([*whose, *seed, result['model']])}"
-    return "\n\n".join([title, conditions, inference_tables(result)])
-
-
-def measured(title: str, program: str, result: dict, *parts: str, given: str = "") -> str:
-    """A heading, by what and where it was measured, and the rest."""
-    conditions = f"`tools/{program}.py`; {given}machine: {result['machine']}; commit {result['commit']}."
-    return "\n\n".join([f"## {title}", conditions, *parts])
-
-
-def loading_section(result: dict) -> str:
-    """One measurement of the loader."""
-    return measured(f"Loading: {result['task']}", "benchmark_loading", result, loading_table([result]))
-
-
-def faults_section(result: dict) -> str:
-    """What faults did to runs, and what bad input was answered."""
-    return measured("Faults and bad input", "inject_faults", result, faults_table(result), bad_inputs_table(result))
-
-
-def precision_section(result: dict) -> str:
-    """One model in two precisions."""
-    given = f"model {result['model']}, batches of {result['batch_size']} dev examples; "
-    title = f"Mixed precision: {result['task']}"
-    return measured(title, "benchmark_precision", result, precision_table(result), given=given)
-
-
-def training_section(result: dict) -> str:
-    """One measurement of what training costs."""
-    given = (
-        f"backbone {result['backbone']}, {result['labels']} labels, batches of {result['batch_size']}, MAX_LENGTH "
-        f"{result['max_length']}; "
-    )
-    title = f"Training cost: {result['task']}"
-    return measured(title, "benchmark_training", result, training_table(result), given=given)
-
-
-def rationales_section(result: dict) -> str:
-    """One comparison with human rationales."""
-    conditions = (
-        f"`tools/evaluate_rationales.py`: {result['examples']} examples of {result['split']} with a marked word; "
-        f"backbone {result['backbone']}, MAX_LENGTH {result['max_length']}, seed {result['seed']}; commit "
-        f"{result['commit']}. Means over examples, with 95 % bootstrap intervals; every method keeps as many words as "
-        "AdapLeR's last layer. Comprehensiveness and sufficiency are those of the fine-tuned BERT. " + claim(result)
-    )
-    parts = [f"## Rationales: {result['task']}", conditions, rationale_table(result)]
-    return "\n\n".join([*parts, *pictures(result["task"], "rationales")])
+        parts += ["All settings that were tried, by validation scores:", tables.tried_table(summary)]
+    if summary.get("eta_scales"):
+        table = tables.scales_table(summary["metric"], summary["eta_scales"])
+        parts += ["All values of `eta_scale` that were tried (`python -m tools.evaluation.choose_eta_scale`):", table]
+    stages = {stage: flags(settings) for stage, settings in summary["settings"].items()}
+    return measured(summary, *parts, **stages, start=training_values(summary["settings"]["train_adapler"])["start"])
 
 
 def claim(result: dict) -> str:
@@ -177,39 +59,50 @@ def claim(result: dict) -> str:
 
     By the intervals of the differences, example by example, of the other methods' false positive rates from AdapLeR's.
     """
-    over = {name: values for name, values in result["fpr_over_adapler"].items() if name != "random"}
-    fewer = [name for name, difference in over.items() if difference["low"] > 0]
-    more = [name for name, difference in over.items() if difference["high"] < 0]
-    unclear = [name for name in over if name not in (*fewer, *more)]
-    told = [
-        f"{verdict} {', '.join(f'“{name}”' for name in names)}"
-        for verdict, names in (("fewer than", fewer), ("more than", more), ("about as many as", unclear))
-        if names
-    ]
-    held = "held" if not (more or unclear) else "did not hold" if not fewer else "held in part"
-    return f"The paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(told)}."
+    methods: dict[str, list[str]] = {"fewer than": [], "more than": [], "about as many as": []}
+    for name, difference in result["fpr_over_adapler"].items():
+        if name == "random":
+            continue
+        if difference["low"] > 0:
+            methods["fewer than"].append(f"“{name}”")
+        elif difference["high"] < 0:
+            methods["more than"].append(f"“{name}”")
+        else:
+            methods["about as many as"].append(f"“{name}”")
+    verdicts = [f"{verdict} {', '.join(names)}" for verdict, names in methods.items() if names]
+    held = "held in part" if methods["fewer than"] else "did not hold"
+    if methods["fewer than"] and len(verdicts) == 1:
+        held = "held"
+    return f"The paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}."
 
 
 SECTIONS = {
     "run": run_section,
-    "inference": inference_section,
-    "training": training_section,
-    "rationales": rationales_section,
-    "loading": loading_section,
-    "precision": precision_section,
-    "faults": faults_section,
+    "inference": lambda result: measured(result, inference_tables(result)),
+    "training": lambda result: measured(result, tables.training_table(result)),
+    "rationales": lambda result: measured(result, tables.rationale_table(result), claim=claim(result)),
+    "loading": lambda result: measured(result, tables.loading_table([result])),
+    "precision": lambda result: measured(result, tables.precision_table(result)),
+    "faults": lambda result: measured(result, tables.faults_table(result), tables.bad_inputs_table(result)),
 }
 """Kind of a result file -> what writes its section."""
-KINDS = list(SECTIONS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if RESULTS.md is out of date")
-    if parser.parse_args().check:
-        sys.exit(RESULTS_PAGE.read_text(encoding="utf-8") != page(RESULTS))
-    with atomic_write(RESULTS_PAGE) as temporary:
-        temporary.write_text(page(RESULTS), encoding="utf-8")
+    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="result files (default: results/)")
+    parser.add_argument("--check", "--CHECK", action="store_true", help="only exit with 1 if the page is out of date")
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
+    output = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
+    text = page(folder, output)
+    if arguments.check:
+        sys.exit(not output.exists() or output.read_text(encoding="utf-8") != text)
+    from tools.results.figures import draw_figures  # takes a second, which --check does not need
+
+    draw_figures(read_results(sorted(folder.glob("*.json"))), folder / "figures")
+    with atomic_write(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
