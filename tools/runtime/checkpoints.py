@@ -93,7 +93,7 @@ def load_backbone(
     if max_length > positions:
         raise UserError(
             f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'; "
-            "tools/extend_positions.py makes one with more"
+            "python -m tools.training.extend_positions makes one with more"
         )
     model.config.update({"MAX_LENGTH": max_length, "text_columns": list(task.text_columns)})
     return model
