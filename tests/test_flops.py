@@ -6,7 +6,7 @@ from transformers import BertConfig
 
 from tests import tiny
 from tests.golden import load
-from tests.test_golden_evaluation import examples_of
+from tests.golden_quantities import examples_of
 from tools.evaluation import predict, report
 from tools.flops import (
     RUNNING_MASK_OPERATIONS,
