@@ -1,6 +1,8 @@
 """Arrays computed by the published system for a small 12-layer BERT, and the model that holds its weights."""
 
+import json
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,44 @@ from transformers import BertConfig
 from models import TFAdapLeRForSequenceClassification
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
+ROUNDING_FILE = GOLDEN.parent / "golden_rounding.json"
 
 PREDICTOR = re.compile(r".*contribution_predictor_\._(\d+)/(hidden|score)/(kernel|bias):0")
 
 
+MULTIPLE = 10
+"""How many times the measured rounding a result may be off."""
+
+SMALLEST_TOLERANCE = 4 * 2.0**-24
+"""Tolerance, relative to the largest value, of quantities that no variant rounds differently."""
+
+
+def tolerance(key: str) -> float:
+    """Largest difference from the published value that rounding explains, relative to the largest value."""
+    return max(MULTIPLE * spreads()[key], SMALLEST_TOLERANCE)
+
+
+@cache
+def spreads() -> dict[str, float]:
+    """Rounding of every quantity, as tests/measure_rounding.py measured it."""
+    return json.loads(ROUNDING_FILE.read_text())["spreads"]
+
+
+@cache
 def load(name: str) -> dict[str, np.ndarray]:
     """All arrays of tests/data/golden/<name>.npz."""
     with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as arrays:
         return {key: arrays[key] for key in arrays.files}
+
+
+def source(name: str) -> dict[str, np.ndarray]:
+    """As `load`, for arrays that are inputs of the code under test; `disturb` may change them."""
+    return disturb(load(name))
+
+
+def disturb(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Nothing; tests/measure_rounding.py puts a change of the inputs in its place."""
+    return arrays
 
 
 def published_name(name: str) -> str:
@@ -37,7 +69,7 @@ def make_model(eta: str = "eta025", theta: str = "th1", converted: bool = True):
     model.build_in_name_scope()
     if converted:
         model.to_AdapLeR()
-    weights = load("weights_a")
+    weights = source("weights_a")
     for variable in model.weights:
         variable.assign(weights[published_name(variable.name)])
     if converted:
@@ -46,7 +78,7 @@ def make_model(eta: str = "eta025", theta: str = "th1", converted: bool = True):
 
 
 def set_thresholds(model, eta: str, theta: str) -> None:
-    vectors = load("etas_thetas")
+    vectors = source("etas_thetas")
     encoder = model.bert.encoder
     encoder.eta.assign(vectors[eta])
     encoder.theta.assign(vectors[f"{theta}_THETA"])
@@ -54,5 +86,5 @@ def set_thresholds(model, eta: str, theta: str) -> None:
 
 
 def inputs(rows=slice(None), length=None) -> dict[str, np.ndarray]:
-    arrays = load("inputs_a")
+    arrays = source("inputs_a")
     return {key: arrays[key][rows, :length] for key in ("input_ids", "attention_mask", "token_type_ids")}

@@ -6,7 +6,7 @@ from transformers import BertConfig
 
 from tests import tiny
 from tests.golden import load
-from tests.test_golden_evaluation import examples_of
+from tests.golden_quantities import examples_of
 from tools.data.tasks import get_task
 from tools.evaluation.evaluate import evaluation_summary, predict
 from tools.flops.formulas import (
