@@ -92,9 +92,8 @@ def _check(file: Path, task: Task, rows: int) -> None:
     header, *lines = file.read_text(encoding="utf-8").splitlines()
     indices, labels = zip(*(line.split("\t") for line in lines), strict=True)
     if header != HEADER or indices != tuple(map(str, range(rows))):
-        raise UserError(
-            f"{file} has {len(lines)} rows where indices 0 to {rows - 1} were expected; predict all of test"
-        )
+        wanted = f"indices 0 to {rows - 1} were expected"
+        raise UserError(f"{file} has {len(lines)} rows where {wanted}; predict all of test")
     for number, label in enumerate(labels):
         is_score = label.replace(".", "", 1).isdigit() and 0 <= float(label) <= 5
         if not (label in _server_labels(task) if task.label_names else is_score):

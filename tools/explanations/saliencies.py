@@ -112,8 +112,8 @@ class SaliencyFiles:
             cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
             raise UserError(f"cannot read the saliencies {self.matrix} ({cause}); run {command}") from error
         if matrix.ndim != 2 or len(matrix) != len(row_ids):
-            names = f"has shape {matrix.shape} where {self.rows.name} names {len(row_ids)} rows"
-            raise UserError(f"{self.matrix} {names}; run {command}")
+            rows = f"where {self.rows.name} names {len(row_ids)} rows"
+            raise UserError(f"{self.matrix} has shape {matrix.shape} {rows}; run {command}")
         if self.weights.exists() and weights != file_checksum(self.weights):
             raise UserError(f"{self.matrix} holds the saliencies of other weights than {self.weights}; run {command}")
         position_of = {row_id: position for position, row_id in enumerate(row_ids.tolist())}
@@ -122,9 +122,8 @@ class SaliencyFiles:
         if not is_stored.all():
             missing = examples.row_ids[~is_stored]
             raise UserError(
-                f"{self.matrix} has no saliencies for {len(missing)} of {len(examples)} training examples as they are "
-                f"tokenised now, the first is row {missing[0]}; run {command} with the same data, backbone and "
-                "MAX_LENGTH"
+                f"{self.matrix} has no saliencies for {len(missing)} of {len(examples)} examples as they are tokenised "
+                f"now, the first is row {missing[0]}; run {command} with the same data, backbone and MAX_LENGTH"
             )
         if examples.lengths.max() > matrix.shape[1]:
             raise UserError(f"{self.matrix} is {matrix.shape[1]} tokens wide, an example has more; run {command}")
