@@ -58,7 +58,7 @@ def load_training_examples(run: Run, tokenizer):
     """Training examples with the saliencies that stage 2 stored for them."""
     examples = load_examples(run.task, "train", tokenizer, run.max_length, run.data_options)
     epochs = fine_tuning_log.saliency_epochs(run.task, run.paths)
-    stored = [saliencies.Stored.of(run.paths, "train", epoch) for epoch in epochs]
+    stored = [saliencies.SaliencyFiles.of(run.paths, "train", epoch) for epoch in epochs]
     command = f"python ./tools/store_saliencies.py --TASK {run.task.name} --DATA_SEED {run.paths.seed}"
     return saliencies.join(examples, stored, f"{command} --MAX_LENGTH {run.max_length}")
 

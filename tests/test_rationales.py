@@ -49,13 +49,16 @@ def test_ranking_by_hand():
 def test_highest_and_words():
     assert highest(np.array([1.0, 3, 3, 2]), 2).tolist() == [False, True, True, False]
     assert not highest(np.ones(3), 0).any()
-    assert by_word(np.array([9, 1, 5, 2, 9]), np.array([-1, 0, 0, 3, -1])).tolist() == [5, 2]
+    by_layer = np.array([[9, 1, 5, 2, 9], [9, 7, 5, 0, 9]])
+    assert by_word(by_layer, np.array([-1, 0, 0, 3, -1])).tolist() == [[5, 2], [7, 0]]
+    assert by_word(by_layer[0], np.array([-1, 0, 0, 3, -1])).tolist() == [5, 2]
 
 
 def test_mean_leaves_nan_out():
-    found = mean_with_interval([1.0, np.nan, 0.0, 1.0, 0.0])
-    assert found["mean"] == 0.5 and found["examples"] == 4 and found["low"] < 0.5 < found["high"]
+    interval = mean_with_interval([1.0, np.nan, 0.0, 1.0, 0.0])
+    assert interval["mean"] == 0.5 and interval["examples"] == 4 and interval["low"] < 0.5 < interval["high"]
     assert mean_with_interval([0.3, 0.3])["low"] == 0.3
+    assert mean_with_interval([np.nan])["examples"] == 0 and np.isnan(mean_with_interval([np.nan])["mean"])
 
 
 def test_majority_of_annotators():
@@ -66,19 +69,19 @@ def test_majority_of_annotators():
 
 def test_rollout_by_hand():
     attentions = np.random.default_rng(0).dirichlet(np.ones(4), (2, 3, 4)).astype(np.float32)
-    found = rollout(tf.constant(attentions)).numpy()
-    for one, rolled in zip(attentions, found, strict=True):
+    rolled = rollout(tf.constant(attentions)).numpy()
+    for example in range(2):
         product = np.eye(4)
         for layer in range(3):
-            product = (one[layer] + np.eye(4)) / 2 @ product
-            assert_close(rolled[layer], product, 1e-6)
+            product = (attentions[example, layer] + np.eye(4)) / 2 @ product
+            assert_close(rolled[example, layer], product, 1e-6)
 
 
 def test_mean_attentions_are_of_plain_bert_and_sum_to_one():
-    found = mean_attentions(tiny.make_model(converted=False), tiny.inputs((7, 5))).numpy()
-    assert found.shape == (2, 3, 7, 7)
-    assert_close(found.sum(axis=-1), np.ones((2, 3, 7)), 1e-5)
-    assert found[1, :, :, 5:].max() == 0
+    attentions = mean_attentions(tiny.make_model(converted=False), tiny.inputs((7, 5))).numpy()
+    assert attentions.shape == (2, 3, 7, 7)
+    assert_close(attentions.sum(axis=-1), np.ones((2, 3, 7)), 1e-5)
+    assert attentions[1, :, :, 5:].max() == 0
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +125,17 @@ def test_the_claim_is_told_as_it_is():
 
 @pytest.mark.slow
 def test_evaluate_rationales(trained):
-    where, flags = trained
-    model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
+    paths, flags = trained
+    model = next(path for path in paths.adaptive_models.iterdir() if path.is_dir())
     result = run(f"python -m tools.explanations.evaluate_rationales {flags} --MODEL_PATH {model}")
     assert result.returncode == 0, result.stderr[-3000:]
-    found = json.loads(where.rationales(model, "test").read_text())
-    assert found["examples"] == 9 and set(found["methods"]) == set(METHODS) == set(found["layers"])
-    for values in found["methods"].values():
+    comparison = json.loads(paths.rationales(model, "test").read_text())
+    assert comparison["examples"] == 9 and set(comparison["methods"]) == set(METHODS) == set(comparison["layers"])
+    for values in comparison["methods"].values():
         assert 0 <= values["fpr"]["low"] <= values["fpr"]["mean"] <= values["fpr"]["high"] <= 1
-    assert len(found["kept"]) == 3
-    means = {name: values["fpr"]["mean"] for name, values in found["methods"].items()}
-    for name, difference in found["fpr_over_adapler"].items():
+    assert len(comparison["kept"]) == 3
+    means = {name: values["fpr"]["mean"] for name, values in comparison["methods"].items()}
+    for name, difference in comparison["fpr_over_adapler"].items():
         assert difference["mean"] == pytest.approx(means[name] - means["AdapLeR"])
 
 
@@ -144,15 +147,15 @@ def test_store_attentions(trained, kind):
     assert result.returncode == 0, result.stderr[-3000:]
     with np.load(result.stdout.splitlines()[-1], allow_pickle=False) as stored:
         assert len(stored.files) == 9
-        one = stored[stored.files[0]]
-    assert one.shape == (1 if "LAST" in kind else 3, 8, 8)
-    assert_close(one.sum(axis=-1), np.ones(one.shape[:2]), 1e-5)
+        attention = stored[stored.files[0]]
+    assert attention.shape == (1 if "LAST" in kind else 3, 8, 8)
+    assert_close(attention.sum(axis=-1), np.ones(attention.shape[:2]), 1e-5)
 
 
 @pytest.mark.slow
 def test_a_task_without_rationales_is_refused(trained):
-    where, flags = trained
-    model = next(path for path in where.adaptive_models.iterdir() if path.is_dir())
+    paths, flags = trained
+    model = next(path for path in paths.adaptive_models.iterdir() if path.is_dir())
     result = run(
         f"python -m tools.explanations.evaluate_rationales {flags.replace('demo', 'sst2', 1)} --MODEL_PATH {model}"
     )

@@ -18,7 +18,7 @@ from tools.common.errors import UserError
 from tools.data.loading import load_examples
 from tools.data.rows import DataOptions, read_file
 from tools.data.tasks import TABLE
-from tools.explanations.saliencies import Stored, join
+from tools.explanations.saliencies import SaliencyFiles, join
 from tools.runtime.checkpoints import load_saved, load_weights
 
 some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -119,10 +119,10 @@ def test_pickles_are_never_loaded(tmp_path):
     matrix.write_bytes(pickle.dumps(Bomb()))
     np.savez(rows, row_ids=[0], checksums=[0], weights=0)
     with pytest.raises(UserError, match=r"m\.npy"):
-        join(examples, [Stored(matrix, rows, tmp_path / "none.h5")], "the command")
+        join(examples, [SaliencyFiles(matrix, rows, tmp_path / "none.h5")], "the command")
     np.save(matrix, np.array([Bomb()], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match=r"m\.npy"):
-        join(examples, [Stored(matrix, rows, tmp_path / "none.h5")], "the command")
+        join(examples, [SaliencyFiles(matrix, rows, tmp_path / "none.h5")], "the command")
 
 
 def tiny_examples(folder):

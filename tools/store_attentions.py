@@ -18,11 +18,12 @@ if __name__ == "__main__":
 import zipfile
 
 import numpy as np
-from tqdm import tqdm
 
 from tools.common.atomic_files import atomic_write
+from tools.data.examples import INPUTS_SPEC
 from tools.data.loading import load_examples
-from tools.explanations.attentions import each_attention
+from tools.explanations.attentions import attention_rollouts, mean_attentions
+from tools.runtime.batches import compiled_once, stream_results
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.runtime.fine_tuning_log import best_epochs, read
 from tools.runtime.run import Run
@@ -36,13 +37,17 @@ def store_attentions(run: Run) -> None:
     load_weights(model, run.paths.fine_tuned(epoch))
     tokenizer = load_tokenizer(run.backbone)
     examples = load_examples(run.task, asked.split, tokenizer, run.max_length, run.data_options)
-    attentions = each_attention(model, examples, asked.batch_size, asked.rollout, asked.only_last_layer)
+    attentions = compiled_once(attention_rollouts if asked.rollout else mean_attentions, model, [INPUTS_SPEC])
+    results = stream_results(lambda inputs, _: [attentions(inputs)], examples, asked.batch_size, "attentions")
+    lengths = examples.lengths
     file = run.paths.attentions(asked.split, epoch, asked.rollout, asked.only_last_layer)
     with atomic_write(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        rows = zip(examples.row_ids, attentions, strict=True)
-        for row_id, layers in tqdm(rows, total=len(examples), desc="attentions", unit="example"):
-            with archive.open(f"{row_id}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, layers, allow_pickle=False)
+        for position, (layers,) in results:
+            length = lengths[position]
+            if asked.only_last_layer:
+                layers = layers[-1:]
+            with archive.open(f"{examples.row_ids[position]}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, layers[:, :length, :length], allow_pickle=False)
     print(file)
 
 

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["store_saliencies"], __doc__)  # before the imports that take seconds
 
 from tools.data.loading import load_examples
-from tools.explanations.saliencies import Stored, is_stored, saliency_matrix, store
+from tools.explanations.saliencies import SaliencyFiles, saliency_matrix
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.runtime.fine_tuning_log import saliency_epochs
 from tools.runtime.run import Run
@@ -31,12 +31,12 @@ def store_saliencies(run: Run) -> None:
     examples = load_examples(run.task, split, tokenizer, run.max_length, run.data_options)
     examples.require_labels(f"the saliencies of {run.task.name}'s {split} split")
     for epoch in epochs:
-        files = Stored.of(run.paths, split, epoch)
-        if run.resume and is_stored(files, examples):
+        files = SaliencyFiles.of(run.paths, split, epoch)
+        if run.resume and files.hold(examples):
             print(f"{files.matrix} is already stored", flush=True)
             continue
         load_weights(model, files.weights)
-        store(files, saliency_matrix(model, examples, run.max_length, batch_size), examples)
+        files.write(saliency_matrix(model, examples, run.max_length, batch_size), examples)
         print(files.matrix, flush=True)
 
 

@@ -39,13 +39,11 @@ def choose_eta_scale(run: Run) -> None:
     write_json(run.paths.eta_scales(directory), scales)
     print(scales_table(task.primary_metric, scales))
     if chosen is None:
-        print(
-            f"no factor keeps the dev score above {fine_tuned - choice.max_loss:.4f} ({fine_tuned:.4f} fine-tuned "
-            f"minus --MAX_LOSS {choice.max_loss}); {directory} keeps its eta_scale"
-        )
-        return
-    set_eta_scale(directory, chosen)
-    print(f"eta_scale {chosen} is now in {directory / 'config.json'}")
+        limit = f"{fine_tuned - choice.max_loss:.4f} ({fine_tuned:.4f} fine-tuned minus --MAX_LOSS {choice.max_loss})"
+        print(f"no factor keeps the dev score above {limit}; {directory} keeps its eta_scale")
+    else:
+        set_eta_scale(directory, chosen)
+        print(f"eta_scale {chosen} is now in {directory / 'config.json'}")
 
 
 def sweep(task: Task, model, dev: Examples, scales: list[float], batch_size: int) -> list[dict]:

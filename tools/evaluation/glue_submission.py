@@ -1,11 +1,11 @@
-"""GLUE prediction files: the published code's, and those that the GLUE server takes."""
+"""GLUE prediction files: those of the published code, and those that the GLUE server takes."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from tools.common.atomic_files import atomic_write
 from tools.common.errors import UserError
 from tools.data.tasks import TABLE, Task
 
+HEADER = "index\tprediction"
 
-@dataclass(frozen=True)
-class ServerFile:
+
+class ServerFile(NamedTuple):
     """One file of a submission: its name, and the rows of that test set (https://gluebenchmark.com/faq)."""
 
     name: str
@@ -40,8 +41,10 @@ NAMED_LABELS = ("mnli", "ax", "qnli", "rte")
 
 
 def write_predictions(file: Path, row_ids: np.ndarray, predictions: Sequence) -> None:
-    """Writes the published format: a header, then index<TAB>prediction by rising index."""
-    _write(file, row_ids, [str(prediction) for prediction in predictions])
+    """Writes a header, then index<TAB>prediction in ascending order of the index: the published format."""
+    lines = [f"{row_ids[position]}\t{predictions[position]}" for position in np.argsort(row_ids)]
+    with atomic_write(file) as temporary:
+        temporary.write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
 
 
 def server_file(folder: Path, task: Task, split: str) -> Path:
@@ -56,9 +59,13 @@ def server_file(folder: Path, task: Task, split: str) -> Path:
 
 
 def write_server_file(folder: Path, task: Task, split: str, row_ids: np.ndarray, predictions: np.ndarray) -> Path:
-    """Writes a test set's predictions as the GLUE server wants them, and gives the file."""
+    """Writes a test set's predictions as the GLUE server wants them, and returns the file."""
+    if not task.label_names:
+        labels = [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
+    else:
+        labels = [_server_labels(task)[prediction] for prediction in predictions]
     file = server_file(folder, task, split)
-    _write(file, row_ids, [_as_server_label(task, prediction) for prediction in predictions])
+    write_predictions(file, row_ids, labels)
     return file
 
 
@@ -68,11 +75,11 @@ def zip_if_complete(folder: Path) -> Path | None:
     Raises:
         UserError: a file has the wrong number of rows, indices or labels.
     """
-    files = {folder / server.name: (TABLE[task], server) for (task, _), server in SERVER_FILES.items()}
+    files = [folder / server.name for server in SERVER_FILES.values()]
     if not all(file.exists() for file in files):
         return None
-    for file, (task, server) in files.items():
-        _check(file, task, server.rows)
+    for (task, _), server in SERVER_FILES.items():
+        _check(folder / server.name, TABLE[task], server.rows)
     archive = folder / "submission.zip"
     with atomic_write(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as zipped:
         for file in files:
@@ -82,30 +89,17 @@ def zip_if_complete(folder: Path) -> Path | None:
 
 def _check(file: Path, task: Task, rows: int) -> None:
     """Raises UserError unless the file holds exactly the rows and labels that the server expects."""
-    header, *lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
-    if header != ["index", "prediction"] or [line[0] for line in lines] != [str(i) for i in range(rows)]:
-        raise UserError(
-            f"{file} has {len(lines)} rows where indices 0 to {rows - 1} were expected; predict all of test"
-        )
-    for number, (_, label) in enumerate(lines):
-        if not _allowed(task, label):
+    header, *lines = file.read_text(encoding="utf-8").splitlines()
+    indices, labels = zip(*(line.split("\t") for line in lines), strict=True)
+    if header != HEADER or indices != tuple(map(str, range(rows))):
+        wanted = f"indices 0 to {rows - 1} were expected"
+        raise UserError(f"{file} has {len(lines)} rows where {wanted}; predict all of test")
+    for number, label in enumerate(labels):
+        is_score = label.replace(".", "", 1).isdigit() and 0 <= float(label) <= 5
+        if not (label in _server_labels(task) if task.label_names else is_score):
             raise UserError(f"{file}, row {number}: '{label}' is no prediction for {task.name}")
 
 
-def _allowed(task: Task, label: str) -> bool:
-    if not task.label_names:
-        return label.replace(".", "", 1).isdigit() and 0 <= float(label) <= 5
-    names = task.label_names if task.name in NAMED_LABELS else map(str, range(task.outputs))
-    return label in set(names)
-
-
-def _as_server_label(task: Task, prediction: float) -> str:
-    if not task.label_names:
-        return f"{np.clip(prediction, 0, 5):.3f}"
-    return task.label_names[int(prediction)] if task.name in NAMED_LABELS else str(int(prediction))
-
-
-def _write(file: Path, row_ids: np.ndarray, labels: list[str]) -> None:
-    lines = [f"{row_ids[i]}\t{labels[i]}" for i in np.argsort(row_ids)]
-    with atomic_write(file) as temporary:
-        temporary.write_text("\n".join(["index\tprediction", *lines]) + "\n", encoding="utf-8")
+def _server_labels(task: Task) -> list[str]:
+    """What the server calls each label of a classification."""
+    return list(task.label_names) if task.name in NAMED_LABELS else [str(label) for label in range(task.outputs)]

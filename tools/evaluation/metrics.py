@@ -1,4 +1,4 @@
-"""Scores by their standard definitions, through scikit-learn and SciPy."""
+"""Metrics of predictions, by scikit-learn and SciPy; those of the Fake News Challenge by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints what one run of all stages came to, from the logs that the stages left.
+"""Prints the summary of one run of all stages, from the logs that the stages left.
 
 MODEL_PATH is the AdapLeR weights of stage 3. Writes directory/results/<task>_<backbone>_<seed>.json, and with --SAVE
 the same to another file; RESULTS.md is made from the files in results/ by tools.results.write_pages.
@@ -31,27 +31,26 @@ from tools.runtime.stage import run_stage
 
 
 def summarize(run: Run) -> None:
-    summary = summary_of(run)
-    write_json(run.paths.summary, summary)
-    if run.arguments.save:
-        write_json(run.arguments.save, summary)
+    arguments = run.arguments
+    summary = summary_of(run, arguments.model_path)
+    for file in filter(None, (run.paths.summary, arguments.save)):
+        write_json(file, summary)
     print(run_table(summary))
-    model_path = run.arguments.model_path
-    tokenizer = tokenizer_of(model_path, run.backbone)
-    model = load_model(model_path, run.backbone, run.task, run.max_length, converted=True)
-    row = load_rows(run.task, "validation", DataOptions(run.arguments.data_dir, max_eval_examples=1))[0]
+    tokenizer = tokenizer_of(arguments.model_path, run.backbone)
+    model = load_model(arguments.model_path, run.backbone, run.task, run.max_length, converted=True)
+    row = load_rows(run.task, "validation", DataOptions(arguments.data_dir, max_eval_examples=1))[0]
     print("\nOne validation example; layer by layer, the words that are left:")
     texts = [row[column] for column in run.task.text_columns]
     print(as_text(trace(model, tokenizer, texts, run.max_length)))
 
 
-def summary_of(run: Run) -> dict:
+def summary_of(run: Run, model_path: Path) -> dict:
     """Arguments, times and scores of all stages of a run.
 
     Raises:
         UserError: a stage has not run.
     """
-    paths, model_path = run.paths, run.arguments.model_path
+    paths = run.paths
     best = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, paths))[0]
     records = {stage: _read(paths.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
     records["train_adapler"] = _read(paths.adapler_run_of(model_path) / "run.json")
@@ -65,8 +64,8 @@ def summary_of(run: Run) -> dict:
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},
         "seconds": {stage: seconds(record) for stage, record in records.items()},
-        "tried": [_tried(paths, log) for log in paths.adapler_logs],
-        "eta_scales": _read_if_there(paths.eta_scales(model_path)),
+        "tried": [_adapler_log(paths, file) for file in paths.adapler_logs],
+        "eta_scales": _eta_scales(paths, model_path),
         "bert": _evaluation(paths.evaluation(paths.fine_tuned(best))),
         "adapler": _evaluation(paths.evaluation(model_path)),
     }
@@ -89,11 +88,16 @@ def _read(file: Path) -> dict:
         raise UserError(f"no {file}; run all stages first: run_files/run_task.sh") from error
 
 
-def _tried(paths: TaskPaths, log_file: Path) -> dict:
-    """The log of an AdapLeR run, with what the speed dial does to the model that it led to."""
-    log = _read(log_file)
-    model = log_file.name.removesuffix("_logs.json") + ("" if log["chosen_epoch"] else "_last")
-    return log | {"eta_scales": _read_if_there(paths.eta_scales(Path(model)))}
+def _adapler_log(paths: TaskPaths, file: Path) -> dict:
+    """The log of an AdapLeR run, with the factors on eta that were tried on its model."""
+    log = _read(file)
+    model = file.name.removesuffix("_logs.json") + ("" if log["chosen_epoch"] else "_last")
+    return log | {"eta_scales": _eta_scales(paths, Path(model))}
+
+
+def _eta_scales(paths: TaskPaths, model_path: Path) -> dict | None:
+    file = paths.eta_scales(model_path)
+    return _read(file) if file.exists() else None
 
 
 def _evaluation(file: Path) -> dict:
@@ -101,10 +105,6 @@ def _evaluation(file: Path) -> dict:
     if "validation" not in scores:
         raise UserError(f"{file} has no validation scores; run run_classification_evaluation.py without --SPLIT")
     return scores
-
-
-def _read_if_there(file: Path) -> dict | None:
-    return _read(file) if file.exists() else None
 
 
 if __name__ == "__main__":

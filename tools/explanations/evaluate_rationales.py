@@ -1,4 +1,4 @@
-"""Compares the tokens that AdapLeR keeps with what humans marked, and with other explanations of the fine-tuned BERT.
+"""Compares the tokens that AdapLeR keeps with human rationales, and with other explanations of the fine-tuned BERT.
 
 For tasks with human rationales (movie_rationales, hatexplain) or known ones (demo). MODEL_PATH is stage 3's AdapLeR;
 the other methods explain stage 1's BERT of the best epoch. Words are compared, not word pieces: a word's score is that
@@ -15,14 +15,14 @@ if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["evaluate_rationales"], __doc__)  # before the imports that take seconds
 
 import numpy as np
+import pandas as pd
 
 from tools.common.atomic_files import write_json
 from tools.common.provenance import provenance
 from tools.data.examples import Examples
 from tools.data.loading import load_examples
-from tools.explanations.faithfulness import erasure
 from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
-from tools.explanations.token_scores import METHODS, Scored, score_examples
+from tools.explanations.token_scores import METHODS, TokenScores, faithfulness, score_examples
 from tools.results.tables import rationale_table
 from tools.runtime.checkpoints import load_backbone, load_model, load_tokenizer, load_weights
 from tools.runtime.fine_tuning_log import best_epochs, read
@@ -31,85 +31,60 @@ from tools.runtime.stage import run_stage
 
 
 def evaluate_rationales(run: Run) -> None:
-    asked, task = run.arguments, run.task
+    arguments, task, paths = run.arguments, run.task, run.paths
+    model_path, split, batch_size = arguments.model_path, arguments.split, arguments.batch_size
     tokenizer = load_tokenizer(run.backbone)
-    adapler = load_model(asked.model_path, run.backbone, task, run.max_length, converted=True)
+    adapler = load_model(model_path, run.backbone, task, run.max_length, converted=True)
     bert = load_backbone(run.backbone, task, run.max_length)
-    load_weights(bert, run.paths.fine_tuned(asked.epoch or best_epochs(task, read(task, run.paths))[0]))
-    examples = load_examples(task, asked.split, tokenizer, run.max_length, run.data_options, with_rationale=True)
-    scored = score_examples(adapler, bert, examples, asked.batch_size)
-    result = {
-        "kind": "rationales",
-        "task": task.name,
-        "split": asked.split,
-        "backbone": run.paths.name,
-        "seed": run.paths.seed,
-        "max_length": run.max_length,
-        "examples": len(examples),
-        **provenance(),
-        **compare(bert, examples, scored, asked.batch_size),
-    }
-    write_json(run.paths.rationales(asked.model_path, asked.split), result)
-    if asked.save:
-        write_json(asked.save, result)
+    load_weights(bert, paths.fine_tuned(arguments.epoch or best_epochs(task, read(task, paths))[0]))
+    examples = load_examples(task, split, tokenizer, run.max_length, run.data_options, with_rationale=True)
+    scored = score_examples(adapler, bert, examples, batch_size)
+    conditions = {"task": task.name, "split": split, "backbone": paths.name, "seed": paths.seed}
+    sizes = {"max_length": run.max_length, "examples": len(examples)}
+    metrics = compare(bert, examples, scored, batch_size)
+    result = {"kind": "rationales", **conditions, **sizes, **provenance(), **metrics}
+    for file in filter(None, (paths.rationales(model_path, split), arguments.save)):
+        write_json(file, result)
     print(rationale_table(result))
 
 
-def compare(bert, examples: Examples, scored: list[Scored], batch_size: int) -> dict:
-    """All numbers.
+def compare(bert, examples: Examples, scored: list[TokenScores], batch_size: int) -> dict:
+    """Compares every method with the human rationales.
 
     Returns:
-        `methods`: method -> metric -> mean with interval, at the last layer's number of words; `fpr_over_adapler`: of
-        each other method, by how much its false positive rate exceeds AdapLeR's, example by example, mean with
-        interval; `layers`: method -> a list of {metric: mean} by layer; `kept`: AdapLeR's mean share of words left by
-        layer.
+        `methods`: method -> metric -> mean with interval, at the last layer's number of words; `fpr_over_adapler`: by
+        how much each other method's false positive rate exceeds AdapLeR's, example by example, mean with interval;
+        `layers`: method -> a list of {metric: mean} by layer; `kept`: AdapLeR's mean share of words left by layer.
     """
     words = [np.array(row) for row in examples.word.to_list()]
-    truths = [by_word(np.array(r), w) > 0 for r, w in zip(examples.rationale.to_list(), words, strict=True)]
-    kept = [np.stack([by_word(layer, w) > 0 for layer in one.kept]) for one, w in zip(scored, words, strict=True)]
-    methods, layers, rates = {}, {}, {}
+    truths = [by_word(np.array(row), word) > 0 for row, word in zip(examples.rationale.to_list(), words, strict=True)]
+    kept = [by_word(example.kept, word) > 0 for example, word in zip(scored, words, strict=True)]
+    methods, layers, false_positives = {}, {}, pd.DataFrame()
     for method in METHODS:
-        ranks = [by_word(one.scores[method], w) for one, w in zip(scored, words, strict=True)]
-        chosen = kept if method == "AdapLeR" else [_matched(r, k) for r, k in zip(ranks, kept, strict=True)]
-        layers[method] = [
-            _means([agreement(one[layer], truth) for one, truth in zip(chosen, truths, strict=True)])
-            for layer in range(len(kept[0]))
-        ]
-        last = [agreement(one[-1], truth) for one, truth in zip(chosen, truths, strict=True)]
-        order = [ranking(rank, truth) for rank, truth in zip(ranks, truths, strict=True)]
-        tokens = [_tokens_of(one[-1], w) for one, w in zip(chosen, words, strict=True)]
-        faith = _faithfulness(bert, examples, scored, tokens, batch_size)
-        rows = [a | b | c for a, b, c in zip(last, order, faith, strict=True)]
-        methods[method] = {name: mean_with_interval([row[name] for row in rows]) for name in rows[0]}
-        rates[method] = np.array([row["fpr"] for row in last])
-    over = {name: mean_with_interval(rates[name] - rates["AdapLeR"]) for name in METHODS if name != "AdapLeR"}
-    shares = np.mean([one.mean(axis=1) for one in kept], axis=0)
-    return {"methods": methods, "fpr_over_adapler": over, "layers": layers, "kept": shares.tolist()}
+        scores = [by_word(example.scores[method], word) for example, word in zip(scored, words, strict=True)]
+        chosen = kept if method == "AdapLeR" else list(map(_highest_by_layer, scores, kept))
+        agreements = [_agreements(chosen, truths, layer) for layer in range(len(kept[0]))]
+        tokens = [np.isin(word, np.unique(word[word >= 0])[rows[-1]]) for word, rows in zip(words, chosen, strict=True)]
+        rankings = pd.DataFrame(list(map(ranking, scores, truths)))
+        losses = pd.DataFrame(faithfulness(bert, examples, scored, tokens, batch_size))
+        metrics = pd.concat([agreements[-1], rankings, losses], axis=1)
+        methods[method] = {name: mean_with_interval(values) for name, values in metrics.items()}
+        layers[method] = [layer.mean().to_dict() for layer in agreements]
+        false_positives[method] = metrics["fpr"]
+    excess = false_positives.drop(columns="AdapLeR").sub(false_positives["AdapLeR"], axis=0)
+    over_adapler = {method: mean_with_interval(values) for method, values in excess.items()}
+    shares = np.mean([rows.mean(axis=1) for rows in kept], axis=0)
+    return {"methods": methods, "fpr_over_adapler": over_adapler, "layers": layers, "kept": shares.tolist()}
 
 
-def _matched(ranks: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """As many words of the highest scores as AdapLeR kept, by layer: bool [L, W]."""
-    return np.stack([highest(ranks, count) for count in kept.sum(axis=1)])
+def _agreements(chosen: list[np.ndarray], truths: list[np.ndarray], layer: int) -> pd.DataFrame:
+    """Agreement of each example's chosen words at a layer with its rationale: a row per example."""
+    return pd.DataFrame([agreement(rows[layer], truth) for rows, truth in zip(chosen, truths, strict=True)])
 
 
-def _tokens_of(chosen: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Tokens of the chosen words: bool [n]."""
-    numbers = np.unique(words[words >= 0])
-    return np.isin(words, numbers[chosen])
-
-
-def _faithfulness(bert, examples: Examples, scored: list[Scored], tokens: list, batch_size: int) -> list[dict]:
-    """ERASER's comprehensiveness (higher is better) and sufficiency (lower is better) of each example."""
-    after = erasure(bert, examples, tokens, [one.label for one in scored], batch_size)
-    return [
-        {"comprehensiveness": one.probability - without, "sufficiency": one.probability - alone}
-        for one, without, alone in zip(scored, after["without"], after["alone"], strict=True)
-    ]
-
-
-def _means(rows: list[dict]) -> dict[str, float]:
-    """Means over examples, NaNs left out."""
-    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+def _highest_by_layer(scores: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """At each layer as many words of the highest scores as AdapLeR kept: bool [L, W]."""
+    return np.stack([highest(scores, count) for count in kept.sum(axis=1)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How well chosen words agree with a human rationale, example by example. Everything is counted in words.
+"""Agreement of chosen words with a human rationale, example by example. Everything is counted in words.
 
 For one example of W words (special tokens left out), `truth` bool [W] says which the human marked, `chosen` bool [W]
 which a method keeps, `scores` float [W] how important the method finds each.
@@ -19,31 +19,27 @@ import numpy as np
 from scipy.stats import bootstrap
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-CONFIDENCE = 0.95
-RESAMPLES = 1000
-
 
 def agreement(chosen: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """True and false positive rate, precision and F1."""
-    hits = float((chosen & truth).sum())
-    recall = _share(hits, truth.sum())
-    precision = _share(hits, chosen.sum())
+    hits = (chosen & truth).sum()
     return {
-        "tpr": recall,
-        "fpr": _share(float((chosen & ~truth).sum()), (~truth).sum()),
-        "precision": precision,
-        "f1": _share(2 * hits, chosen.sum() + truth.sum()),
+        "tpr": _ratio(hits, truth.sum()),
+        "fpr": _ratio((chosen & ~truth).sum(), (~truth).sum()),
+        "precision": _ratio(hits, chosen.sum()),
+        "f1": _ratio(2 * hits, chosen.sum() + truth.sum()),
     }
+
+
+def _ratio(part: int, whole: int) -> float:
+    return float(part / whole) if whole else np.nan
 
 
 def ranking(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Average precision and ROC-AUC; NaN unless some words are marked and some are not."""
-    if truth.all() or not truth.any():
-        return {"average_precision": np.nan, "roc_auc": np.nan}
-    return {
-        "average_precision": float(average_precision_score(truth, scores)),
-        "roc_auc": float(roc_auc_score(truth, scores)),
-    }
+    metrics = {"average_precision": average_precision_score, "roc_auc": roc_auc_score}
+    defined = truth.any() and not truth.all()
+    return {name: float(metric(truth, scores)) if defined else np.nan for name, metric in metrics.items()}
 
 
 def highest(scores: np.ndarray, count: int) -> np.ndarray:
@@ -57,31 +53,26 @@ def by_word(values: np.ndarray, words: np.ndarray) -> np.ndarray:
     """The largest value of each word's pieces.
 
     Args:
-        values: one a token, [n].
+        values: a value per token, [..., n].
         words: word of each token, int [n]; -1 at special tokens.
 
     Returns:
-        one a word that has a token, in order of first appearance, [W].
+        a value per word that has a token, in order of first appearance, float [..., W].
     """
-    inside = words >= 0
-    numbers, which = np.unique(words[inside], return_inverse=True)
-    largest = np.full(len(numbers), -np.inf)
-    np.maximum.at(largest, which, values[inside].astype(float))
+    is_word = words >= 0
+    numbers, indices = np.unique(words[is_word], return_inverse=True)
+    largest = np.full((*values.shape[:-1], len(numbers)), -np.inf)
+    np.maximum.at(largest, (..., indices), values[..., is_word].astype(float))
     return largest
 
 
 def mean_with_interval(values: Iterable[float]) -> dict[str, float]:
-    """Mean over examples with a bootstrap interval (percentiles), NaNs left out: {mean, low, high, examples}."""
+    """Mean over examples with its 95 % bootstrap interval (percentiles), NaNs left out: {mean, low, high, examples}."""
     numbers = np.array([value for value in values if not np.isnan(value)])
-    if len(numbers) < 2 or np.ptp(numbers) == 0:
-        mean = float(numbers.mean()) if len(numbers) else np.nan
-        return {"mean": mean, "low": mean, "high": mean, "examples": len(numbers)}
-    interval = bootstrap(
-        (numbers,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0, batch=100
-    ).confidence_interval
-    low, high = float(interval.low), float(interval.high)
-    return {"mean": float(numbers.mean()), "low": low, "high": high, "examples": len(numbers)}
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else np.nan
+    low = high = mean = float(numbers.mean()) if len(numbers) else np.nan
+    if len(numbers) > 1:
+        interval = bootstrap(
+            (numbers,), np.mean, n_resamples=1000, method="percentile", rng=0, batch=100
+        ).confidence_interval
+        low, high = float(interval.low), float(interval.high)
+    return {"mean": mean, "low": low, "high": high, "examples": len(numbers)}

@@ -1,26 +1,27 @@
-"""Gradient x input saliencies: computed, stored with their rows' identity, and joined to examples again."""
+"""Gradient x input saliencies: computing them, and storing them in files that belong to examples and weights."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from tools.common.atomic_files import atomic_write, file_checksum, write_array
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.examples import INPUTS_SPEC, Examples
-from tools.runtime.devices import compiled
+from tools.runtime.batches import compiled_once, stream_results
+
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What NumPy raises for files that are missing or damaged."""
 
 
 def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
-    """How much each token's embedding matters to the gold logit (paper, section 3.1): || dy/dh0 * h0 ||_2.
+    """Importance of each token's embedding to the gold logit (paper, section 3.1): || dy/dh0 * h0 ||_2.
 
     Only the gold logit is differentiated, so the cost is one backward pass for any number of labels.
 
@@ -44,119 +45,96 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
 
 def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int) -> np.ndarray:
     """Saliencies of all examples, in their order: float32 [N, max_length]."""
-    order = np.argsort(examples.lengths, kind="stable")  # batches of like lengths carry little padding
-    batches = examples.take(order).batches(batch_size)
-    compute = _compiled(model)
+    compute = compiled_once(gradient_x_input, model, [INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
     matrix = np.zeros((len(examples), max_length), np.float32)
-    done = 0
-    with tqdm(total=len(examples), desc="saliencies", unit="example") as bar:
-        for inputs, targets in batches:
-            rows = compute(inputs, tf.cast(targets["labels"], tf.int32)).numpy()
-            matrix[order[done : done + len(rows)], : rows.shape[1]] = rows
-            done += len(rows)
-            bar.update(len(rows))
+
+    def run(inputs, targets):
+        return [compute(inputs, tf.cast(targets["labels"], tf.int32))]
+
+    for position, (row,) in stream_results(run, examples, batch_size, "saliencies"):
+        matrix[position, : len(row)] = row
     return matrix
 
 
-@lru_cache(maxsize=1)
-def _compiled(model: tf.keras.Model):
-    """gradient_x_input as a graph, kept while a model gets the weights of one epoch after another."""
-
-    @compiled(model, [INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
-    def compute(inputs, labels):
-        return gradient_x_input(model, inputs, labels)
-
-    return compute
-
-
 @dataclass(frozen=True)
-class Stored:
-    """One epoch's saliencies: the matrix, what its rows are and whose they are, and the weights they came from."""
+class SaliencyFiles:
+    """The stored saliencies of one epoch.
+
+    Attributes:
+        matrix: saliencies, float32 [N, max_length].
+        rows: row ids and token checksums of the matrix's examples, and the checksum of the weights.
+        weights: the fine-tuned weights that the saliencies came from.
+    """
 
     matrix: Path
     rows: Path
     weights: Path
 
     @classmethod
-    def of(cls, paths: TaskPaths, split: str, epoch: int) -> Stored:
+    def of(cls, paths: TaskPaths, split: str, epoch: int) -> SaliencyFiles:
+        """The files of a split and an epoch of fine-tuning, counted from 1."""
         return cls(paths.saliency_matrix(split, epoch), paths.saliency_rows(split, epoch), paths.fine_tuned(epoch))
 
+    def write(self, matrix: np.ndarray, examples: Examples) -> None:
+        """Writes the matrix, then the rows: an interruption in between leaves a pair that `read` refuses."""
+        write_array(self.matrix, matrix)
+        columns = {"row_ids": examples.row_ids, "checksums": examples.token_checksums()}
+        with atomic_write(self.rows) as temporary:
+            np.savez(temporary, **columns, weights=file_checksum(self.weights))
 
-def store(files: Stored, matrix: np.ndarray, examples: Examples) -> None:
-    """Writes a saliency matrix and, beside it, which example each row belongs to and a checksum of the weights.
+    def hold(self, examples: Examples) -> bool:
+        """Whether the files hold the saliencies of these examples and the present weights."""
+        try:
+            _, checksums, weights = self._read_rows()
+        except UNREADABLE:
+            return False
+        same_tokens = np.array_equal(checksums, examples.token_checksums())
+        return self.matrix.exists() and same_tokens and weights == file_checksum(self.weights)
 
-    The matrix comes first: cut off in between, it stands beside another checksum, by which it is refused.
-    """
-    write_array(files.matrix, matrix)
-    with atomic_write(files.rows) as temporary:
-        facts = {"row_ids": examples.row_ids, "checksums": examples.token_checksums()}
-        np.savez(temporary, **facts, weights=file_checksum(files.weights))
+    def _read_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        with np.load(self.rows, allow_pickle=False) as columns:
+            return columns["row_ids"], columns["checksums"], columns["weights"]
+
+    def read(self, examples: Examples, command: str) -> np.ndarray:
+        """The examples' rows of the matrix, matched by row id, [N, max_length].
+
+        Args:
+            command: the command that stores saliencies, for the error message.
+
+        Raises:
+            UserError: a file is missing or damaged, lacks a row of an example with these very tokens, or came from
+                other weights than those that are there now.
+        """
+        try:
+            matrix = np.load(self.matrix, mmap_mode="r", allow_pickle=False)
+            row_ids, checksums, weights = self._read_rows()
+        except UNREADABLE as error:
+            cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
+            raise UserError(f"cannot read the saliencies {self.matrix} ({cause}); run {command}") from error
+        if matrix.ndim != 2 or len(matrix) != len(row_ids):
+            rows = f"where {self.rows.name} names {len(row_ids)} rows"
+            raise UserError(f"{self.matrix} has shape {matrix.shape} {rows}; run {command}")
+        if self.weights.exists() and weights != file_checksum(self.weights):
+            raise UserError(f"{self.matrix} holds the saliencies of other weights than {self.weights}; run {command}")
+        position_of = {row_id: position for position, row_id in enumerate(row_ids.tolist())}
+        positions = np.array([position_of.get(row_id, -1) for row_id in examples.row_ids.tolist()])
+        is_stored = (positions >= 0) & (checksums[positions] == examples.token_checksums())
+        if not is_stored.all():
+            missing = examples.row_ids[~is_stored]
+            raise UserError(
+                f"{self.matrix} has no saliencies for {len(missing)} of {len(examples)} examples as they are tokenised "
+                f"now, the first is row {missing[0]}; run {command} with the same data, backbone and MAX_LENGTH"
+            )
+        if examples.lengths.max() > matrix.shape[1]:
+            raise UserError(f"{self.matrix} is {matrix.shape[1]} tokens wide, an example has more; run {command}")
+        rows = np.asarray(matrix[positions])
+        if not np.isfinite(rows).all():
+            raise UserError(f"{self.matrix} holds values that are not finite; run {command}")
+        return rows
 
 
-def is_stored(files: Stored, examples: Examples) -> bool:
-    """Whether a matrix of these examples and weights is there."""
-    try:
-        _, checksums, weights = _read_rows(files.rows)
-    except UNREADABLE:
-        return False
-    same = np.array_equal(checksums, examples.token_checksums())
-    return files.matrix.exists() and same and weights == file_checksum(files.weights)
-
-
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-"""What NumPy raises for files that are missing or damaged."""
-
-
-def _read_rows(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row ids, token checksums and the checksum of the weights."""
-    with np.load(file, allow_pickle=False) as stored:
-        return stored["row_ids"], stored["checksums"], stored["weights"]
-
-
-def join(examples: Examples, files: list[Stored], redo: str) -> Examples:
-    """The examples with their mean saliency over several stored matrices, matched by row id.
-
-    Args:
-        files: those of each epoch.
-        redo: the command that stores saliencies, for the error message.
-
-    Raises:
-        UserError: a file is missing or damaged, lacks a row of an example with these very tokens, or came from other
-            weights than those that are there now.
-    """
-    mean = np.mean([_rows_of(examples, one, redo) for one in files], axis=0)
-    inside = np.arange(mean.shape[1]) < examples.lengths[:, np.newaxis]
-    saliency = tf.RaggedTensor.from_row_lengths(mean[inside], examples.lengths)
-    return replace(examples, saliency=saliency)
-
-
-def _rows_of(examples: Examples, files: Stored, redo: str) -> np.ndarray:
-    """The examples' rows of one stored matrix, [N, max_length]."""
-    matrix_file, rows_file = files.matrix, files.rows
-    try:
-        matrix = np.load(matrix_file, mmap_mode="r", allow_pickle=False)
-        row_ids, checksums, weights = _read_rows(rows_file)
-    except UNREADABLE as error:
-        cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
-        raise UserError(f"cannot read the saliencies {matrix_file} ({cause}); run {redo}") from error
-    if matrix.ndim != 2 or len(matrix) != len(row_ids):
-        raise UserError(
-            f"{matrix_file} has shape {matrix.shape} where {rows_file.name} names {len(row_ids)} rows; run {redo}"
-        )
-    if files.weights.exists() and weights != file_checksum(files.weights):
-        raise UserError(f"{matrix_file} holds the saliencies of other weights than {files.weights}; run {redo}")
-    index = {row_id: position for position, row_id in enumerate(row_ids.tolist())}
-    positions = np.array([index.get(row_id, -1) for row_id in examples.row_ids.tolist()])
-    fits = (positions >= 0) & (checksums[positions] == examples.token_checksums())
-    if not fits.all():
-        wrong = examples.row_ids[np.flatnonzero(~fits)[0]]
-        raise UserError(
-            f"{matrix_file} has no saliencies for {(~fits).sum()} of {len(examples)} training examples as they are "
-            f"tokenised now, the first is row {wrong}; run {redo} with the same data, backbone and MAX_LENGTH"
-        )
-    if examples.lengths.max() > matrix.shape[1]:
-        raise UserError(f"{matrix_file} is {matrix.shape[1]} tokens wide, an example has more; run {redo}")
-    rows = np.asarray(matrix[positions])
-    if not np.isfinite(rows).all():
-        raise UserError(f"{matrix_file} holds values that are not finite; run {redo}")
-    return rows
+def join(examples: Examples, stored: list[SaliencyFiles], command: str) -> Examples:
+    """The examples with their mean saliency over several epochs; arguments and errors as of `SaliencyFiles.read`."""
+    mean = np.mean([files.read(examples, command) for files in stored], axis=0)
+    is_token = np.arange(mean.shape[1]) < examples.lengths[:, np.newaxis]
+    return replace(examples, saliency=tf.RaggedTensor.from_row_lengths(mean[is_token], examples.lengths))

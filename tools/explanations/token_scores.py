@@ -1,41 +1,40 @@
-"""What each method finds important: scores of tokens, and for AdapLeR also which it keeps."""
+"""Scores of tokens by each explanation method, and the faithfulness of a choice of tokens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from tools.data.examples import INPUTS_SPEC, Examples
 from tools.explanations.attentions import mean_attentions, rollout
 from tools.explanations.saliencies import gradient_x_input
-from tools.explanations.token_traces import by_token
-from tools.runtime.devices import compiled
+from tools.explanations.token_traces import trace_tokens
+from tools.runtime.batches import collect_results, compiled_once
 
 METHODS = ("AdapLeR", "saliency", "attention, last layer", "attention, mean", "rollout", "random")
 
 
-@dataclass
-class Scored:
-    """One example.
+@dataclass(frozen=True)
+class TokenScores:
+    """The scores of one example's tokens.
 
     Attributes:
         scores: method -> score of each token, float [n].
-        kept: tokens that AdapLeR's layers ran on, bool [L, n].
-        label: what the fine-tuned BERT predicts.
-        probability: its probability.
+        kept: whether each of AdapLeR's layers ran on each token, bool [L, n].
+        label: the label that the fine-tuned BERT predicts.
+        probability: BERT's probability of that label.
     """
 
+    scores: dict[str, np.ndarray]
     kept: np.ndarray
     label: int
     probability: float
-    scores: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def score_examples(adapler, bert, examples: Examples, batch_size: int) -> list[Scored]:
-    """Every method on every example, in order.
+def score_examples(adapler, bert, examples: Examples, batch_size: int) -> list[TokenScores]:
+    """Scores the tokens of each example by every method.
 
     AdapLeR's score of a token is its contribution summed over the layers that it entered. Saliency is that of BERT's
     predicted label; attention is [CLS]'s row: of the last layer, of the mean over layers, of the rollout.
@@ -44,40 +43,61 @@ def score_examples(adapler, bert, examples: Examples, batch_size: int) -> list[S
         adapler: a converted model.
         bert: the fine-tuned plain model.
     """
-    explain, rng, found = _explainer(bert), np.random.default_rng(0), []
-    with tqdm(total=len(examples), desc="scoring tokens", unit="example", leave=False) as bar:
-        for inputs, _ in examples.batches(batch_size):
-            reduced = adapler(inputs, lr_mode=True)
-            explained = {name: tensor.numpy() for name, tensor in explain(inputs).items()}
-            for row, length in enumerate(inputs["attention_mask"].numpy().sum(axis=1)):
-                found.append(_one(reduced, explained, row, int(length), rng))
-            bar.update(len(explained["label"]))
-    return found
+    explain = compiled_once(_explain, bert, [INPUTS_SPEC])
+
+    def run(inputs, _):
+        return *explain(inputs), *trace_tokens(adapler(inputs, lr_mode=True))
+
+    scored, rng = [], np.random.default_rng(0)
+    for length, row in zip(examples.lengths, collect_results(run, examples, batch_size, "scoring tokens"), strict=True):
+        probabilities, *explanations, kept, contributions = row
+        values = [contributions.sum(axis=0), *explanations, rng.random(length)]
+        scores = {method: value[:length] for method, value in zip(METHODS, values, strict=True)}
+        label = int(probabilities.argmax())
+        scored.append(TokenScores(scores, kept[:, :length], label, float(probabilities[label])))
+    return scored
 
 
-def _explainer(bert):
-    """Compiled: inputs -> what plain BERT alone tells."""
-
-    @compiled(bert, [INPUTS_SPEC])
-    def explain(inputs):
-        probabilities = tf.nn.softmax(bert(inputs, training=False).logits)
-        label = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-        attentions = mean_attentions(bert, inputs)
-        return {
-            "label": label,
-            "probability": tf.reduce_max(probabilities, axis=-1),
-            "saliency": gradient_x_input(bert, inputs, label),
-            "attention, last layer": attentions[:, -1, 0],
-            "attention, mean": tf.reduce_mean(attentions[:, :, 0], axis=1),
-            "rollout": rollout(attentions)[:, -1, 0],
-        }
-
-    return explain
+def _explain(bert, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+    """Probabilities [B, labels], and BERT's own scores of tokens in the order of METHODS, [B, n] each."""
+    probabilities = _classify(bert, inputs)
+    saliency = gradient_x_input(bert, inputs, tf.argmax(probabilities, axis=-1, output_type=tf.int32))
+    attentions = mean_attentions(bert, inputs)
+    of_cls = attentions[:, :, 0]
+    return probabilities, saliency, of_cls[:, -1], tf.reduce_mean(of_cls, axis=1), rollout(attentions)[:, -1, 0]
 
 
-def _one(reduced, explained: dict, row: int, length: int, rng: np.random.Generator) -> Scored:
-    scores = {method: explained[method][row, :length] for method in METHODS if method in explained}
-    scores["random"] = rng.random(length)
-    alive, contributions = by_token(reduced, row, length)
-    scores["AdapLeR"] = contributions.sum(axis=1)
-    return Scored(alive.T, int(explained["label"][row]), float(explained["probability"][row]), scores)
+def faithfulness(
+    bert, examples: Examples, scored: list[TokenScores], chosen: list[np.ndarray], batch_size: int
+) -> list[dict[str, float]]:
+    """ERASER's comprehensiveness (higher is better) and sufficiency (lower is better) of each example.
+
+    They are what the probability of the predicted label loses without the chosen tokens, and on them alone. Tokens are
+    taken out of the input; [CLS] and [SEP] always stay.
+
+    Args:
+        bert: the fine-tuned plain model.
+        chosen: the chosen tokens of each example, bool [n].
+    """
+    all_chosen = np.concatenate(chosen)
+    is_special = examples.word.values.numpy() < 0
+    without = _probabilities(bert, examples, scored, ~all_chosen | is_special, batch_size)
+    alone = _probabilities(bert, examples, scored, all_chosen | is_special, batch_size)
+    before = np.array([example.probability for example in scored])
+    losses = zip((before - without).tolist(), (before - alone).tolist(), strict=True)
+    return [{"comprehensiveness": loss, "sufficiency": loss_alone} for loss, loss_alone in losses]
+
+
+def _probabilities(bert, examples: Examples, scored: list[TokenScores], kept: np.ndarray, batch_size: int):
+    """Probability of each example's predicted label when only the tokens in `kept`, bool [all tokens], stay: [N]."""
+    mask = tf.RaggedTensor.from_row_lengths(kept, examples.lengths)
+    tokens = [tf.ragged.boolean_mask(ids, mask) for ids in (examples.input_ids, examples.token_type_ids)]
+    classify = compiled_once(_classify, bert, [INPUTS_SPEC])
+    rows = collect_results(
+        lambda inputs, _: [classify(inputs)], examples.replace_tokens(*tokens), batch_size, "erasure"
+    )
+    return np.array([row[example.label] for (row,), example in zip(rows, scored, strict=True)])
+
+
+def _classify(bert, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    return tf.nn.softmax(bert(inputs, training=False).logits)

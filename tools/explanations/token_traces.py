@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,60 +19,47 @@ def trace(model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_l
     Returns:
         texts; label, score (its probability, or a regression's value); lengths, the tokens (word pieces and special
         ones) of the input and of each layer; and words, each with its text, place (`text` 0 or 1, `start` and `end` in
-        characters), `alive` (by layer: whether a piece of it is left) and `contributions` (by layer: its best piece's,
-        0 once it has gone).
+        characters), `alive` (by layer: whether a piece of it is left) and `contributions` (by layer: the largest of its
+        pieces, 0 after it was dropped).
     """
     encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_offsets_mapping=True)
     offsets = encoded.pop("offset_mapping")
-    inputs = {name: tf.constant([values], tf.int32) for name, values in encoded.items()}
-    outputs = model(inputs, lr_mode=True)
-    tokens = len(offsets)
-    alive, contributions = by_token(outputs, 0, tokens)
-    words: dict[tuple, dict] = {}
-    for token, (start, end) in enumerate(offsets):
-        word, text = encoded.word_ids(0)[token], encoded.sequence_ids(0)[token]
-        if text is None:
-            continue
-        entry = words.setdefault(
-            (text, word),
-            {"text": text, "start": start, "end": end, "alive": alive[token] & False, "contributions": 0.0},
-        )
-        entry["end"] = end
-        entry["alive"] = entry["alive"] | alive[token]
-        entry["contributions"] = np.maximum(entry["contributions"], contributions[token])
+    outputs = model({name: tf.constant([values], tf.int32) for name, values in encoded.items()}, lr_mode=True)
+    (kept,), (contributions,) = trace_tokens(outputs)
+    tokens_by_word = defaultdict(list)
+    for token, word in enumerate(zip(encoded.sequence_ids(0), encoded.word_ids(0), strict=True)):
+        if word[0] is not None:
+            tokens_by_word[word].append(token)
+    words = []
+    for (text, _), tokens in tokens_by_word.items():
+        start, end = offsets[tokens[0]][0], offsets[tokens[-1]][1]
+        words.append({"word": texts[text][start:end], "text": text, "start": start, "end": end})
+        words[-1]["alive"] = kept[:, tokens].any(axis=1).tolist()
+        words[-1]["contributions"] = contributions[:, tokens].max(axis=1).round(6).tolist()
     logits = outputs.logits[0].numpy()
     best = int(logits.argmax())
     return {
         "texts": list(texts),
         "label": model.config.id2label[best],
         "score": float(logits[0] if len(logits) == 1 else tf.nn.softmax(logits)[best]),
-        "lengths": [tokens, *(int(length[0]) for length in outputs.lengths)],
-        "words": [_as_json(entry, texts) for entry in words.values()],
+        "lengths": [len(offsets), *(int(length[0]) for length in outputs.lengths)],
+        "words": words,
     }
 
 
-def by_token(outputs, row: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of an example of lr_mode's outputs: whether each layer ran on each token, bool [n, L], and the token's
-    contribution in each layer that it entered, float [n, L], elsewhere 0.
+def trace_tokens(outputs) -> tuple[np.ndarray, np.ndarray]:
+    """Follows the tokens of a right-padded batch through lr_mode.
 
-    Args:
-        row: which example.
-        tokens: n, how many it has.
+    Returns:
+        whether each layer ran on each token, bool [B, L, n]; and the token's contribution in each layer that it
+        entered, elsewhere 0, float [B, L, n].
     """
-    layers = len(outputs.lengths)
-    alive, contributions = np.zeros((tokens, layers), bool), np.zeros((tokens, layers))
-    entering = np.arange(tokens)
+    entering = tf.ragged.range(outputs.explanations[0].row_lengths())
+    batch, tokens = entering.bounding_shape().numpy()
+    kept = np.zeros((batch, len(outputs.lengths), tokens), bool)
+    contributions = np.zeros(kept.shape)
     for layer, (shares, positions) in enumerate(zip(outputs.explanations, outputs.kept_positions, strict=True)):
-        contributions[entering, layer] = shares[row].numpy()
-        entering = positions[row].numpy()
-        alive[entering, layer] = True
-    return alive, contributions
-
-
-def _as_json(entry: dict, texts: Sequence[str]) -> dict:
-    return {
-        "word": texts[entry["text"]][entry["start"] : entry["end"]],
-        **{name: entry[name] for name in ("text", "start", "end")},
-        "alive": entry["alive"].tolist(),
-        "contributions": entry["contributions"].round(6).tolist(),
-    }
+        contributions[entering.value_rowids(), layer, entering.values] = shares.values
+        kept[positions.value_rowids(), layer, positions.values] = True
+        entering = positions
+    return kept, contributions

@@ -1,115 +1,78 @@
-"""A trace of words through the layers, as plain text, coloured text, and a page of its own."""
+"""A trace of words through the layers as plain text, as coloured text, and as a web page."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
 
 DROPPED = "·"
 BOLD, DIM, RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+PAGE = Path(__file__).with_name("token_page.html")
+
+Show = Callable[[str, bool, float], str]
+"""(word, whether it is left, contribution as a share of the layer's largest) -> the word as a view shows it."""
 
 
 def as_text(trace: dict) -> str:
-    """One line a layer, with a dot in place of each dropped word."""
+    """One line per layer, with a dot in place of each dropped word."""
     return _lines(trace, lambda word, alive, _: word if alive else DROPPED)
 
 
 def as_coloured_text(trace: dict) -> str:
-    """One line a layer for a terminal: words left are bold, on a green the brighter the more they contribute."""
+    """One line per layer for a terminal: words left are bold on green, the brighter the more they contribute."""
 
-    def show(word: str, alive: bool, contribution: float) -> str:
-        if not alive:
-            return f"{DIM}{word}{RESET}"
-        green = 22 + 6 * round(3 * contribution)  # of the 256 colours: dark green to bright
-        return f"{BOLD}\x1b[38;5;231;48;5;{green}m{word}{RESET}"
+    def show(word: str, alive: bool, share: float) -> str:
+        green = 22 + 6 * round(3 * share)  # of the 256 colours: dark green to bright
+        return f"{BOLD}\x1b[38;5;231;48;5;{green}m{word}{RESET}" if alive else f"{DIM}{word}{RESET}"
 
     return _lines(trace, show)
 
 
-def _lines(trace: dict, show) -> str:
-    words = trace["words"]
-    lines = [f"input ({trace['lengths'][0]:3d}): {' '.join(word['word'] for word in words)}"]
-    for layer, length in enumerate(trace["lengths"][1:]):
-        largest = max((word["contributions"][layer] for word in words), default=0.0) or 1.0
-        shown = [show(w["word"], w["alive"][layer], w["contributions"][layer] / largest) for w in words]
-        lines.append(f"{layer + 1:5d} ({length:3d}): {' '.join(shown)}")
+def as_page(trace: dict) -> str:
+    """A self-contained page without scripts: each layer's words, and every number in a table."""
+
+    def show(word: str, alive: bool, share: float) -> str:
+        text = html.escape(word)
+        return f'<mark style="--weight:{round(100 * share)}%">{text}</mark>' if alive else f"<del>{text}</del>"
+
+    layers = range(len(trace["lengths"]) - 1)
+    items = [
+        f"<li><p>{trace['lengths'][layer + 1]} tokens left</p><p class=words>{_words(trace, layer, show)}</p></li>"
+        for layer in layers
+    ]
+    return Template(PAGE.read_text(encoding="utf-8")).substitute(
+        label=html.escape(trace["label"]),
+        score=f"{trace['score']:.2f}",
+        tokens=trace["lengths"][0],
+        text=" ".join(html.escape(word["word"]) for word in trace["words"]),
+        layers="\n".join(items),
+        layer_names="".join(f"<th scope=col>layer {layer + 1}</th>" for layer in layers),
+        rows="\n".join(map(_table_row, trace["words"])),
+    )
+
+
+def _table_row(word: dict) -> str:
+    cells = f"<th scope=row>{html.escape(word['word'])}</th><td>{word['start']} to {word['end']}</td>"
+    entered = True
+    for alive, contribution in zip(word["alive"], word["contributions"], strict=True):
+        number = f"{contribution:.3f}" if alive else f"{contribution:.3f}, dropped"
+        cells += f"<td>{number}</td>" if entered else "<td><span class=gone>gone</span></td>"
+        entered = alive
+    return f"<tr>{cells}</tr>"
+
+
+def _lines(trace: dict, show: Show) -> str:
+    entered, *lengths = trace["lengths"]
+    lines = [f"input ({entered:3d}): {' '.join(word['word'] for word in trace['words'])}"]
+    for layer, length in enumerate(lengths):
+        lines.append(f"{layer + 1:5d} ({length:3d}): {_words(trace, layer, show)}")
     return "\n".join([*lines, f"prediction: {trace['label']} ({trace['score']:.2f})"])
 
 
-def as_page(trace: dict) -> str:
-    """A page of one file, without scripts: each layer's words, and every number in a table."""
-    entered, *layers = trace["lengths"]
-    items = "\n".join(_layer(trace, layer, length) for layer, length in enumerate(layers))
-    words = " ".join(html.escape(word["word"]) for word in trace["words"])
-    body = (
-        f'<article aria-labelledby="prediction"><h2 id="prediction">Prediction: {html.escape(trace["label"])} '
-        f"({trace['score']:.2f})</h2>\n<p>The input has {entered} tokens: {words}</p>\n<ol>\n{items}\n</ol>\n"
-        f"{_table(trace)}\n</article>"
-    )
-    return PAGE.format(body=body)
-
-
-def _layer(trace: dict, layer: int, length: int) -> str:
-    largest = max((word["contributions"][layer] for word in trace["words"]), default=0.0) or 1.0
-    shown = []
-    for word in trace["words"]:
-        text = html.escape(word["word"])
-        if word["alive"][layer]:
-            weight = round(100 * word["contributions"][layer] / largest)
-            shown.append(f'<mark style="--weight:{weight}%">{text}</mark>')
-        else:
-            shown.append(f"<del>{text}</del>")
-    return f"<li><p>{length} tokens left</p><p class=words>{' '.join(shown)}</p></li>"
-
-
-def _table(trace: dict) -> str:
-    layers = range(len(trace["lengths"]) - 1)
-    head = "".join(f"<th scope=col>layer {layer + 1}</th>" for layer in layers)
-    rows = []
-    for word in trace["words"]:
-        cells = "".join(
-            f"<td>{word['contributions'][layer]:.3f}{'' if word['alive'][layer] else ', dropped'}</td>"
-            if layer == 0 or word["alive"][layer - 1]
-            else "<td><span class=gone>gone</span></td>"
-            for layer in layers
-        )
-        place = f"{word['start']} to {word['end']}"
-        rows.append(f"<tr><th scope=row>{html.escape(word['word'])}</th><td>{place}</td>{cells}</tr>")
-    body = "\n".join(rows)
-    return (
-        "<details><summary>Contribution of each word at each layer</summary>\n<div tabindex=0 role=region "
-        "aria-label=\"Contributions\"><table><caption>A word's contribution is its best word piece's; characters count "
-        f"from 0.</caption>\n<thead><tr><th scope=col>word</th><th scope=col>characters</th>{head}</tr></thead>\n"
-        f"<tbody>\n{body}\n</tbody></table></div></details>"
-    )
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Tokens left per layer</title>
-<style>
-:root {{ color-scheme: light dark; --kept: #1f9d5c; --gone: #6b6b6b; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --gone: #9a9a9a; }} }}
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-li > p:first-child {{ margin-bottom: 0; color: var(--gone); font-size: 0.85rem; }}
-.words {{ margin-top: 0; }}
-mark {{ background: color-mix(in srgb, var(--kept) calc(15% + 0.4 * var(--weight)), Canvas); color: CanvasText;
-  font-weight: 600; border-radius: 0.2em; padding: 0 0.25em; }}
-del, .gone {{ color: var(--gone); }}
-summary:focus-visible, [tabindex]:focus-visible {{ outline: 3px solid var(--kept); outline-offset: 2px; }}
-[role=region] {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: 0.15rem 0.6rem; border-bottom: 1px solid var(--gone); text-align: left; }}
-</style>
-</head>
-<body>
-<main>
-<h1>Tokens left per layer</h1>
-<p>Marked words are left, the stronger the colour the larger their contribution; struck words have been dropped.</p>
-{body}
-</main>
-</body>
-</html>
-"""
+def _words(trace: dict, layer: int, show: Show) -> str:
+    """The words of a layer, each shown by `show`."""
+    words = trace["words"]
+    largest = max((word["contributions"][layer] for word in words), default=0.0) or 1.0
+    return " ".join(show(word["word"], word["alive"][layer], word["contributions"][layer] / largest) for word in words)

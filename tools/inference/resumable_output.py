@@ -1,4 +1,4 @@
-"""A file of JSON lines that is written bit by bit, and carried on where an interrupted run stopped."""
+"""A file of JSON lines that an interrupted run continues where it stopped."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tools.common.errors import UserError
 
 
 class ResumableOutput:
-    """Lines that become `path` once all are there; until then they wait in a hidden file beside it.
+    """Writes lines to a hidden file beside `path`, which is renamed to `path` when it is complete.
 
     Args:
-        job: what the lines depend on (input, model, settings); lines of another job are not carried on.
+        job: what the lines depend on (input, model, settings); lines of another job are discarded.
 
     Raises:
         UserError: `path` is a directory, or another process is writing it.
@@ -36,13 +36,13 @@ class ResumableOutput:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f"another process is writing {path}") from error
-        if not self._is_of(job):
+        if not self._belongs_to(job):
             self.file.truncate(0)
             write_json(self.job_file, job)
         self.done = self._drop_broken_line()
 
     def write(self, answers: Iterable[dict], total: int) -> None:
-        """Appends a line for each answer, with a progress bar, then gives the file its name."""
+        """Appends a line for each answer, with a progress bar, then renames the file."""
         with self.file as file:
             for answer in tqdm(answers, total=total, initial=self.done, unit="text", desc=self.path.name):
                 file.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
@@ -51,19 +51,15 @@ class ResumableOutput:
             os.replace(self.partial, self.path)
             self.job_file.unlink()
 
-    def _is_of(self, job: dict) -> bool:
+    def _belongs_to(self, job: dict) -> bool:
         try:
             return json.loads(self.job_file.read_text(encoding="utf-8")) == job
         except (OSError, ValueError):
             return False
 
     def _drop_broken_line(self) -> int:
-        """Cuts off a line that the interruption left unfinished; gives the number of whole lines."""
-        whole = lines = 0
+        """Cuts off a last line that the interruption left unfinished, and returns the number of whole lines."""
         self.file.seek(0)
-        for line in self.file:
-            if not line.endswith(b"\n"):
-                break
-            whole, lines = whole + len(line), lines + 1
-        self.file.truncate(whole)
-        return lines
+        lengths = [len(line) for line in self.file if line.endswith(b"\n")]
+        self.file.truncate(sum(lengths))
+        return len(lengths)
