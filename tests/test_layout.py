@@ -1,5 +1,6 @@
 """The house's rules: imports go one way, and what the README names exists."""
 
+import os
 import re
 import subprocess
 import sys
@@ -73,12 +74,62 @@ def test_shell_scripts_say_how_to_call_them(command):
     assert done.returncode == 2 and f"Usage: run_files/{command.split()[0]}" in done.stderr
 
 
-def test_readme_names_what_exists():
-    named = set(
-        re.findall(r"(?:run_files|tools|models|directory|tests)/[\w./-]+\.(?:py|sh)", (ROOT / "README.md").read_text())
+PAGES = ["README.md", "tools/README.md", "models/README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_name_what_exists(page):
+    text = (ROOT / page).read_text()
+    text = re.sub(r"^\| `python tools/[^|]*\|", "", text, flags=re.M)  # earlier commands
+    files = set(re.findall(r"(?:run_files|tools|models|directory|tests)/[\w./-]+\.(?:py|sh|md)", text))
+    modules = set(re.findall(r"python -m ([\w.]+)", text))
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists()] == []
+
+
+def commands(page: str) -> dict[str, set[str]]:
+    """The commands in a page's indented blocks: program -> the flags that the page gives it."""
+    programs: dict[str, set[str]] = {}
+    for line in (ROOT / page).read_text().splitlines():
+        match = re.match(r"    (?:\S+=\S+ )?((?:python (?:-m )?)?[\w./]+(?:\.py|\.sh|[\w.]+))(.*)", line)
+        if match:
+            flags = set(re.findall(r"--[A-Z_]+", match[2].split("#")[0]))
+            programs.setdefault(match[1], set()).update(flags)
+    return programs
+
+
+README_COMMANDS = commands("README.md")
+
+
+def test_the_readme_has_commands():
+    assert len(README_COMMANDS) >= 15
+
+
+@pytest.mark.parametrize("program", sorted(p for p in README_COMMANDS if p.startswith("python ") and "your" not in p))
+def test_programs_of_the_readme_know_their_flags(program):
+    command = [sys.executable, *program.split()[1:], "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    known = set(re.findall(r"--[A-Z_]+", done.stdout))
+    assert README_COMMANDS[program] <= known
+
+
+@pytest.mark.parametrize("script", sorted(p for p in README_COMMANDS if p.endswith(".sh") and "python" not in p))
+def test_shell_commands_of_the_readme_take_their_flags(script):
+    assert subprocess.run(["bash", "-n", script], cwd=ROOT).returncode == 0
+    if "run_multi_worker" not in script and README_COMMANDS[script]:
+        flags = [text for flag in README_COMMANDS[script] for text in (flag, "1")]
+        check = [sys.executable, "-m", "tools.runtime.forward_flags", "check", *flags]
+        assert subprocess.run(check, cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_the_project_is_used_from_another_folder(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = "from models import AdapLeRPredictor; from tools.flops import bert_flops; print(bert_flops.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert len(named) > 15
-    assert not [name for name in named if not (ROOT / name).exists()]
+    assert done.stdout == "bert_flops\n", done.stderr
 
 
 def test_every_task_has_its_settings():

@@ -10,14 +10,14 @@ import sys
 import pytest
 
 from tools.common.markdown import markdown
-from tools.common.paths import FIGURES, RESULTS, RESULTS_PAGE, ROOT
+from tools.common.paths import FIGURES, README, RESULTS, RESULTS_PAGE, ROOT
 from tools.evaluation.run_summary import portable
 from tools.results import tables
 from tools.results.benchmark_tables import COMPILED, PACKED, products_table
 from tools.results.figures import ROWS, draw_figures
 from tools.results.result_files import LAYOUT, by_section, flags, read_results
 from tools.results.seed_means import seeds_table
-from tools.results.write_pages import page
+from tools.results.write_pages import page, with_headline
 
 FILES = sorted(RESULTS.glob("*.json"))
 RESULTS_READ = read_results(FILES)
@@ -202,3 +202,8 @@ def test_cells_of_the_tables_of_benchmarks():
     ]
     result = {"seconds": {"step": 0.1}, "ratios": {"ratio": [1, 0.5, 2]}}
     assert cells(tables.training_table(result))[1:] == [["step", "100 ms a batch"], ["ratio", "1.00 (0.50-2.00)"]]
+
+
+def test_readme_headline_is_up_to_date():
+    readme = README.read_text(encoding="utf-8")
+    assert with_headline(readme, RESULTS_READ) == readme and "| sst2" in readme

@@ -16,6 +16,7 @@ FIGURES = RESULTS / "figures"
 SUMMARIES = DIRECTORY / "results"
 """Summaries and benchmarks of this user's runs; RESULTS holds those that are committed."""
 RESULTS_PAGE = ROOT / "RESULTS.md"
+README = ROOT / "README.md"
 DEFAULT_BACKBONE = "bert-base-uncased"
 
 

@@ -17,7 +17,21 @@ from tools.results.result_files import flags, kind, read_results, split_records
 GROUP = ["task", "backbone", "rows", "split", "metric", "setting"]
 
 
+HEADLINE = ["task", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup"]
+
+
+def headline_table(results: list[dict]) -> str:
+    """The table of the README: scores and speedup of each real task."""
+    table = seeds_frame(results)
+    return markdown(table[table["task"] != "demo"][HEADLINE].to_dict("records"))
+
+
 def seeds_table(results: list[dict]) -> str:
+    """The table of `seeds_frame`."""
+    return markdown(seeds_frame(results).to_dict("records"))
+
+
+def seeds_frame(results: list[dict]) -> pandas.DataFrame:
     """One row a task, backbone and setting, scored on the test split if its labels are known, otherwise on validation.
 
     Raises:
@@ -34,7 +48,7 @@ def seeds_table(results: list[dict]) -> str:
     cells |= {"FLOPs speedup": speedup, "wall-clock speedup": speedup, "commit": join}
     table = runs.groupby(GROUP, as_index=False).agg(cells).drop(columns="setting")
     table.insert(3, "seeds", table.pop("seeds"))
-    return markdown(table.to_dict("records"))
+    return table
 
 
 def run_values(run: dict, benchmarks: list[dict]) -> dict:

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 from tools.common.atomic_files import atomic_write
-from tools.common.paths import RESULTS, RESULTS_PAGE
+from tools.common.paths import README, RESULTS, RESULTS_PAGE
 from tools.results import tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.result_files import LAYOUT, by_section, flags, kind, read_results, training_values
-from tools.results.seed_means import seeds_table
+from tools.results.seed_means import headline_table, seeds_table
 
 
 def page(folder: Path, output: Path = RESULTS_PAGE) -> str:
@@ -29,6 +29,14 @@ def page(folder: Path, output: Path = RESULTS_PAGE) -> str:
             picture = folder / "figures" / f"{task}_{name}.png"
             parts.append(f"![{task}: {figure['caption']}]({picture.relative_to(output.parent)})")
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def with_headline(readme: str, results: list[dict]) -> str:
+    """The README's text with the headline table and figure of the results between its two marks."""
+    before, start, rest = readme.partition("<!-- headline: written by python -m tools.results.write_pages -->\n")
+    _, end, after = rest.partition("<!-- end of headline -->")
+    block = f"{LAYOUT['headline'].strip()}\n\n{headline_table(results)}\n\n{LAYOUT['headline_figure'].strip()}\n"
+    return f"{before}{start}{block}{end}{after}"
 
 
 def measured(result: dict, *parts: str, **values) -> str:
@@ -91,18 +99,22 @@ SECTIONS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="result files (default: results/)")
-    parser.add_argument("--check", "--CHECK", action="store_true", help="only exit with 1 if the page is out of date")
+    parser.add_argument("--check", "--CHECK", action="store_true", help="only exit with 1 if a page is out of date")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     output = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
     text = page(folder, output)
+    pages = {output: text}
+    if output == RESULTS_PAGE:
+        pages[README] = with_headline(README.read_text(encoding="utf-8"), read_results(sorted(folder.glob("*.json"))))
     if arguments.check:
-        sys.exit(not output.exists() or output.read_text(encoding="utf-8") != text)
+        sys.exit(any(not file.exists() or file.read_text(encoding="utf-8") != text for file, text in pages.items()))
     from tools.results.figures import draw_figures  # takes a second, which --check does not need
 
     draw_figures(read_results(sorted(folder.glob("*.json"))), folder / "figures")
-    with atomic_write(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    for file, text in pages.items():
+        with atomic_write(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
