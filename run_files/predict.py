@@ -52,7 +52,7 @@ def predict(settings: argparse.Namespace) -> None:
 
 def _text_columns(config, found: list[str]) -> list[str]:
     """The columns of the model's own data; an only column (a .txt's lines) is the text whatever it is called."""
-    expected = getattr(config, "text_columns", ["text"])
+    expected = config.text_columns or ["text"]
     return found if len(found) == len(expected) == 1 else expected
 
 

@@ -25,7 +25,7 @@ def show_tokens(settings: argparse.Namespace) -> None:
     directory = model_directory(settings.model_path)
     texts = chosen_texts(settings)
     model, tokenizer = load_saved(directory, converted=True), load_tokenizer(str(directory))
-    columns = getattr(model.config, "text_columns", ["text"])
+    columns = model.config.text_columns or ["text"]
     if len(texts) != len(columns):
         raise UserError(f"{directory} was trained on {' and '.join(columns)}; {len(texts)} texts were given")
     found = trace(model, tokenizer, texts, model.longest_input)
