@@ -12,7 +12,7 @@ from transformers.modeling_tf_utils import unpack_inputs
 
 from models.adapler_config import AdapLeRConfig, checked_eta_scale
 from models.adapler_encoder import Reduction, TFAdapLeREncoder
-from models.training_step import TrainingStep
+from models.training_step import TrainingStep, attention_mask_of
 
 
 @dataclass
@@ -139,7 +139,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         inputs |= {"position_ids": position_ids, "token_type_ids": token_type_ids}
         if lr_mode and training:
             raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
-        attention_mask = self._checked_mask(input_ids, inputs_embeds, attention_mask)
+        attention_mask = self._checked_mask(inputs | {"attention_mask": attention_mask})
         eta_scale = self.eta_scale if eta_scale is None else eta_scale
         wanted = output_attentions, output_hidden_states
         if lr_mode:
@@ -150,15 +150,13 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             output.loss = self.hf_compute_loss(labels=labels, logits=output.logits)
         return output if return_dict else output.to_tuple()
 
-    def _checked_mask(self, input_ids, inputs_embeds, attention_mask) -> tf.Tensor:
+    def _checked_mask(self, inputs: dict) -> tf.Tensor:
         """Returns the attention mask, int32 [B, n], after checking the inputs."""
-        if attention_mask is None:
-            attention_mask = tf.ones(tf.shape(input_ids if inputs_embeds is None else inputs_embeds)[:2], tf.int32)
-        attention_mask = tf.cast(attention_mask, tf.int32)
+        attention_mask = attention_mask_of(inputs)
         _require_cls(attention_mask)
         _require_positions(attention_mask, self.config.max_position_embeddings)
-        if input_ids is not None:
-            _require_known_tokens(input_ids, self.config.vocab_size)
+        if inputs["input_ids"] is not None:
+            _require_known_tokens(inputs["input_ids"], self.config.vocab_size)
         return attention_mask
 
     def _run_softly(self, inputs, attention_mask, eta_scale, attentions: bool, hidden_states: bool, training: bool):
