@@ -10,7 +10,9 @@ import tensorflow as tf
 import tf_keras as keras
 from transformers import AdamWeightDecay, create_optimizer
 
+from models.length_reduction import INFERENCE_LAMBDA
 from models.losses import contribution_loss, length_loss, task_loss
+from models.slope_schedule import SlopeSchedule
 
 _TINY_THETA = 1e-7
 
@@ -71,7 +73,9 @@ class TrainingStep:
     are {"labels": [B], "saliency": float [B, n]}; a plain model needs no saliencies. Each sample weight multiplies all
     losses of its example; the sum is divided by the number of examples, as in Keras' SUM_OVER_BATCH_SIZE.
 
-    Training uses an eta_scale of 1 in all losses; evaluation uses the config's.
+    Training uses an eta_scale of 1 in all losses; evaluation uses the config's. `fit` of a converted model sets lambda
+    by the `SlopeSchedule` and ends with the step function of inference, also after an error. The other methods train
+    at the lambda that the caller assigns to `model.bert.encoder.removal_lambda`.
     """
 
     def compile(self, optimizer="rmsprop", *args, objective=None, speedup_optimizer=None, cp_optimizer=None, **kwargs):
@@ -112,6 +116,40 @@ class TrainingStep:
     def _has_objective(self) -> bool:
         return getattr(self, "objective", None) is not None
 
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
+        """As in Keras; `callbacks` may include another `SlopeSchedule`."""
+        callbacks = tf.nest.flatten(callbacks or [])
+        if self.is_adapler and not any(isinstance(callback, SlopeSchedule) for callback in callbacks):
+            callbacks = [SlopeSchedule(), *callbacks]
+        try:
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        finally:
+            if self.is_adapler:
+                with self.distribute_strategy.scope():
+                    self.bert.encoder.removal_lambda.assign(INFERENCE_LAMBDA)
+
+    def train_on_batch(self, *args, **kwargs):
+        self._require_training_slope()
+        return super().train_on_batch(*args, **kwargs)
+
+    def _require_training_slope(self) -> None:
+        """Refuses to train a converted model with the step function of inference.
+
+        Raises:
+            ValueError: lambda is 1e20 or more. A compiled graph raises an InvalidArgumentError instead.
+        """
+        if not self.is_adapler:
+            return
+        slope = self.bert.encoder.removal_lambda
+        message = (
+            f"removal_lambda is {INFERENCE_LAMBDA:g}, where the thresholds have no gradient: train with fit(), which "
+            "sets it in each epoch, or assign a smaller value, as in model.bert.encoder.removal_lambda.assign(10.0)"
+        )
+        if not tf.executing_eagerly():
+            tf.debugging.assert_less(slope, INFERENCE_LAMBDA, message)
+        elif slope.numpy() >= INFERENCE_LAMBDA:
+            raise ValueError(message)
+
     def make_train_function(self, force=False):
         return super().make_train_function(self._is_outdated("train") or force)
 
@@ -129,6 +167,7 @@ class TrainingStep:
 
     def train_step(self, data):
         """Updates the parameters with one batch; see the class for its form. Returns the logged means so far."""
+        self._require_training_slope()
         if not self._has_objective:
             return super().train_step(data)
         groups = self.parameter_groups()

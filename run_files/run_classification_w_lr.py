@@ -17,7 +17,7 @@ import tensorflow as tf
 from models.adapler_encoder import ETA_MAX, ETA_MIN
 from models.training_step import Objective, adam
 from tools import fine_tuning_log, saliencies
-from tools.callbacks import SCORES, KeepFastest, SlopeSchedule
+from tools.callbacks import SCORES, KeepFastest
 from tools.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.data import load_examples
 from tools.errors import UserError
@@ -40,7 +40,7 @@ def train_adapler(settings: argparse.Namespace, where: TaskPaths) -> None:
     log = {"best_fine_tuned": best, "settings": as_json(settings)}
     folder = run_folder("train_adapler", settings, where)
     keeper = KeepFastest(task, dev, eval_batch_size(settings), folder / SCORES, tokenizer, files, log)
-    fit(model, settings, train, keeper, folder, (SlopeSchedule(),))
+    fit(model, settings, train, keeper, folder)
     if keeper.chosen_epoch is None:
         earlier = f" ({files[0]} is an earlier run's)" if files[0].exists() else ""
         print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")

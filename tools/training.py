@@ -25,7 +25,6 @@ def fit(
     examples: Examples,
     keeper: EpochEnd,
     folder: Path,
-    others: tuple[keras.callbacks.Callback, ...] = (),
 ) -> None:
     """Trains a compiled model; every epoch visits the examples in one order, unless --RESHUFFLE.
 
@@ -35,7 +34,6 @@ def fit(
     Args:
         keeper: what to do after each epoch.
         folder: the run's own, for TensorBoard's events and the backup.
-        others: more callbacks.
     """
     backup, progress = Backup(model, folder / "backup"), Progress()
     first = 0
@@ -49,7 +47,7 @@ def fit(
         examples = examples.grouped_by_length(settings.batch_size, seed)
     batches = examples.batches(settings.batch_size, seed if settings.reshuffle else None, first)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
-    callbacks = [progress, StopAtNaN(), *others, keeper, board, backup]
+    callbacks = [progress, StopAtNaN(), keeper, board, backup]
     try:
         model.fit(batches, epochs=settings.epochs, initial_epoch=first, verbose=0, callbacks=callbacks)
     finally:
