@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 
 import tensorflow as tf
-from transformers import PretrainedConfig, TFBertForSequenceClassification
+from transformers import BertConfig, TFBertForSequenceClassification
 from transformers.modeling_tf_outputs import TFSequenceClassifierOutput
 from transformers.modeling_tf_utils import unpack_inputs
 
+from models.adapler_config import AdapLeRConfig, checked_eta_scale
 from models.adapler_encoder import Reduction, TFAdapLeREncoder
-from models.training_step import TrainingStep
+from models.training_step import TrainingStep, attention_mask_of
 
 
 @dataclass
 class AdapLeROutput(TFSequenceClassifierOutput):
-    """The usual outputs, and per layer what the length reduction did.
+    """Outputs of a classifier in transformers, and the result of the length reduction for each layer.
 
     Attributes:
         explanations: contribution of each token entering the layer: [B, n], or ragged [B, None] in lr_mode.
-        lengths: tokens the layer ran on, float32 [B]; soft lengths count fading tokens by their share.
-        kept_positions: lr_mode only, positions in the input that the layer ran on, ragged int32 [B, None].
+        lengths: tokens that the layer ran on, float32 [B]; soft lengths count a token by its soft mask.
+        kept_positions: in lr_mode, the positions in the input that the layer ran on, ragged int32 [B, None].
     """
 
     explanations: tuple | None = None
@@ -34,63 +34,39 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
     """transformers' TFBertForSequenceClassification with these changes:
 
     1. `to_AdapLeR()` adds a Contribution Predictor per layer and the thresholds eta and theta; before that the model
-       is BERT, numerically and by its weights.
-    2. A converted model's forward pass drops tokens: softly by default, for training and batched evaluation, and
-       for good with `lr_mode=True`.
-    3. `config.adapler` records the conversion, so `from_pretrained` restores a converted model as it was.
-    4. `train_step` knows AdapLeR's losses and its two groups of parameters (see `TrainingStep`).
+       has the weights and outputs of BERT.
+    2. The forward pass of a converted model drops tokens: by a soft mask by default, which training and batched
+       evaluation use, and by removing them with `lr_mode=True`.
+    3. `config` is an `AdapLeRConfig`, a copy of the argument; it records the conversion for `from_pretrained`.
+    4. `train_step` and `test_step` compute the losses of AdapLeR (see `TrainingStep`).
     """
 
-    def __init__(self, config, *inputs, **kwargs):
-        super().__init__(config, *inputs, **kwargs)
+    config_class = AdapLeRConfig
+
+    def __init__(self, config: BertConfig, *inputs, **kwargs):
+        super().__init__(AdapLeRConfig.copy_of(config), *inputs, **kwargs)
         pooler = self.bert.pooler
         del self.bert.pooler  # .h5 files hold a layer's weights in order of assignment: embeddings, encoder, pooler
-        self.bert.encoder = TFAdapLeREncoder(config, name="encoder")
+        self.bert.encoder = TFAdapLeREncoder(self.config, name="encoder")
         self.bert.pooler = pooler
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, *args, **kwargs):
-        """As in transformers; refuses other architectures by name.
-
-        Raises:
-            ValueError: the checkpoint is not a BERT.
-        """
-        try:
-            found = PretrainedConfig.get_config_dict(pretrained_model_name_or_path, **kwargs)[0].get("model_type")
-        except OSError:
-            if kwargs.get("config") is None:
-                raise
-            found = None  # weights without a config of their own
-        if found not in (None, "bert"):
-            raise ValueError(
-                f"{pretrained_model_name_or_path} is a '{found}' checkpoint; AdapLeR here is built on 'bert' only"
-            )
-        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs) -> None:
-        """As in transformers; the config also shows eta and theta to whoever reads it (the weights decide)."""
-        if self.is_adapler:
-            self.config.eta = self.bert.encoder.eta.numpy().tolist()
-            self.config.theta = self.bert.encoder.theta.numpy().tolist()
-        super().save_pretrained(save_directory, **kwargs)
 
     @property
     def is_adapler(self) -> bool:
-        """Whether the model has been converted."""
-        return getattr(self.config, "adapler", False)
+        """Whether the model is converted."""
+        return self.config.adapler
 
     @property
     def longest_input(self) -> int:
-        """Tokens that the model takes: the MAX_LENGTH it was trained with, or else its positions."""
-        return getattr(self.config, "MAX_LENGTH", self.config.max_position_embeddings)
+        """Largest number of tokens of an input: the length used in training, or else the number of positions."""
+        return self.config.max_input_length or self.config.max_position_embeddings
 
     @property
     def eta_scale(self) -> float:
-        """Factor on every threshold that the config asks for."""
-        return getattr(self.config, "eta_scale", 1.0)
+        """Factor on every threshold, from the config."""
+        return self.config.eta_scale
 
     def to_AdapLeR(self) -> None:
-        """Adds the length reduction, with fresh predictors, eta 0.25 and theta 1. Does nothing the second time."""
+        """Adds the length reduction, with new predictors, eta 0.25 and theta 1; a converted model stays as it is."""
         if self.is_adapler:
             return
         if not self.built:
@@ -100,9 +76,16 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             self.bert.encoder.add_length_reduction()
 
     def __call__(self, *args, **kwargs):
-        """As in Keras; eta_scale may be a number, which transformers' checks of arguments would refuse."""
+        """As in Keras; converts eta_scale to a tensor, because transformers accepts no numbers as arguments.
+
+        Raises:
+            ValueError: the value of eta_scale is known and is not a finite number of at least 0.
+        """
         if kwargs.get("eta_scale") is not None:
             kwargs["eta_scale"] = tf.convert_to_tensor(kwargs["eta_scale"], tf.float32)
+            value = tf.get_static_value(kwargs["eta_scale"])
+            if value is not None:
+                checked_eta_scale(float(value))
         return super().__call__(*args, **kwargs)
 
     @unpack_inputs
@@ -122,17 +105,17 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         lr_mode=False,
         eta_scale=None,
     ):
-        """As TFBertForSequenceClassification, with two arguments more.
+        """As TFBertForSequenceClassification, with two more arguments.
 
         Args:
-            lr_mode: drop tokens for good instead of masking them; inference only. Batches may be padded: each
-                example has the outputs that it has alone. Called eagerly it runs as one compiled graph, unless
-                hidden states, attentions, or other positions or embeddings are asked for.
-            eta_scale: factor on every threshold, more than 1 drops more (default: the config's, or 1).
+            lr_mode: remove dropped tokens from the computation instead of masking them; for inference only. Padding
+                does not change the outputs of an example. An eager call runs as one compiled graph, unless it asks for
+                hidden states or attentions or gives position ids or embeddings.
+            eta_scale: factor on every threshold, at least 0; more than 1 drops more tokens (default: the config's).
 
         Raises:
-            ValueError: lr_mode before `to_AdapLeR()` or while training; an attention mask that hides [CLS]; more tokens
-                than positions; token ids outside the vocabulary.
+            ValueError: lr_mode before `to_AdapLeR()` or in training; an attention mask of 0 at [CLS]; more tokens than
+                positions; token ids outside the vocabulary; an eta_scale that is negative or not finite.
         """
         if not self.is_adapler:
             if lr_mode or eta_scale is not None:
@@ -156,7 +139,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         inputs |= {"position_ids": position_ids, "token_type_ids": token_type_ids}
         if lr_mode and training:
             raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
-        attention_mask = self._checked_mask(input_ids, inputs_embeds, attention_mask)
+        attention_mask = self._checked_mask(inputs | {"attention_mask": attention_mask})
         eta_scale = self.eta_scale if eta_scale is None else eta_scale
         wanted = output_attentions, output_hidden_states
         if lr_mode:
@@ -167,25 +150,23 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             output.loss = self.hf_compute_loss(labels=labels, logits=output.logits)
         return output if return_dict else output.to_tuple()
 
-    def _checked_mask(self, input_ids, inputs_embeds, attention_mask) -> tf.Tensor:
-        """The attention mask, int32 [B, n], of inputs that the model can take."""
-        if attention_mask is None:
-            attention_mask = tf.ones(tf.shape(input_ids if inputs_embeds is None else inputs_embeds)[:2], tf.int32)
-        attention_mask = tf.cast(attention_mask, tf.int32)
+    def _checked_mask(self, inputs: dict) -> tf.Tensor:
+        """Returns the attention mask, int32 [B, n], after checking the inputs."""
+        attention_mask = attention_mask_of(inputs)
         _require_cls(attention_mask)
         _require_positions(attention_mask, self.config.max_position_embeddings)
-        if input_ids is not None:
-            _require_known_tokens(input_ids, self.config.vocab_size)
+        if inputs["input_ids"] is not None:
+            _require_known_tokens(inputs["input_ids"], self.config.vocab_size)
         return attention_mask
 
     def _run_softly(self, inputs, attention_mask, eta_scale, attentions: bool, hidden_states: bool, training: bool):
-        """Every token through every layer, under a mask that the removal makes."""
+        """Runs every layer on every token, with the mask of the soft removal."""
         embedded = self.bert.embeddings(**inputs, training=training)
         run = self.bert.encoder.reduce_softly(embedded, attention_mask, eta_scale, attentions, training)
         return self._finish(run, training, attentions, hidden_states)
 
     def _run_lr_mode(self, inputs: dict, attention_mask, eta_scale, attentions: bool, hidden_states: bool):
-        """lr_mode in one graph where it can: op by op, Python would take longer than the dropped tokens save."""
+        """Runs lr_mode, in one compiled graph where possible; op by op, Python costs more than the removal saves."""
         unusual = attentions or hidden_states or inputs["input_ids"] is None or inputs["position_ids"] is not None
         if unusual or not tf.executing_eagerly():
             embedded = self.bert.embeddings(**inputs)
@@ -198,7 +179,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
 
     @cached_property
     def _compiled_lr_mode(self):
-        """lr_mode as one graph for every batch size and length."""
+        """lr_mode as one compiled graph for every batch size and length."""
         tokens = tf.TensorSpec([None, None], tf.int32)
 
         @tf.function(input_signature=[tokens, tokens, tokens, tf.TensorSpec([], tf.float32)])
@@ -211,7 +192,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         return run
 
     def _finish(self, run: Reduction, training: bool, attentions: bool = False, hidden_states: bool = False):
-        """Pooler and classifier on [CLS], and everything that the run left behind."""
+        """Returns the outputs: pooler and classifier on [CLS], and the results of the encoder."""
         pooled = self.bert.pooler(hidden_states=run.hidden_states)
         return AdapLeROutput(
             logits=tf.cast(self.classifier(inputs=self.dropout(inputs=pooled, training=training)), tf.float32),
@@ -224,7 +205,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
 
 
 def _require_cls(attention_mask: tf.Tensor) -> None:
-    """[CLS] must be the first position of every example, visible: the pooler reads it there."""
+    """Checks that position 0 of every example, where the pooler reads [CLS], has attention mask 1."""
     message = "position 0 of every example must be [CLS] with attention mask 1; pad on the right"
     if attention_mask.shape[1] == 0:
         raise ValueError(f"inputs have no tokens; {message}")
@@ -235,7 +216,7 @@ def _require_cls(attention_mask: tf.Tensor) -> None:
 
 
 def _require_positions(attention_mask: tf.Tensor, positions: int) -> None:
-    """No input may be longer than the model has positions for."""
+    """Checks that no input has more tokens than the model has positions."""
     if attention_mask.shape[1] is not None and attention_mask.shape[1] > positions:
         raise ValueError(
             f"an input of {attention_mask.shape[1]} tokens is longer than the model's {positions} positions"
@@ -243,7 +224,7 @@ def _require_positions(attention_mask: tf.Tensor, positions: int) -> None:
 
 
 def _require_known_tokens(input_ids: tf.Tensor, vocabulary: int) -> None:
-    """In a graph, TensorFlow's own check of indices has to do."""
+    """Checks the token ids of eager calls; in a graph, TensorFlow checks them."""
     if tf.executing_eagerly() and tf.size(input_ids) > 0:
         low, high = int(tf.reduce_min(input_ids)), int(tf.reduce_max(input_ids))
         if low < 0 or high >= vocabulary:

@@ -1,4 +1,4 @@
-"""BERT's encoder with a removal of tokens before each layer."""
+"""BERT's encoder with a removal of tokens before each layer (paper, section 3)."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Between(keras.constraints.Constraint):
 
 @dataclass
 class Reduction:
-    """What an encoder run leaves behind; lists have one entry a layer.
+    """Results of an encoder run; lists have one entry per layer.
 
-    Soft: tensors over all n positions. Hard: ragged [B, None, ...] over the tokens the layer ran on (explanations:
-    that entered it), and `hidden_states` is [CLS]'s alone, [B, 1, H].
+    Soft removal gives tensors over all n positions. Hard removal gives ragged tensors [B, None, ...] over the tokens
+    that the layer ran on (`explanations`: the tokens that entered it), and `hidden_states` [B, 1, H] of [CLS] only.
     """
 
     hidden_states: tf.Tensor
@@ -58,23 +58,23 @@ class Reduction:
 
 
 class TFAdapLeREncoder(TFBertEncoder):
-    """TFBertEncoder, plus:
+    """TFBertEncoder with these additions:
 
-    - `contribution_predictors`, `eta` [L] and `theta` [L-1], which exist once the config says `adapler`;
-    - `removal_lambda`, the slope of the soft removal, and `theta_probe` [L-1], which is 1 always: the loss has its
-      gradient with respect to [CLS]'s weight through it. Neither is a weight, so neither is saved;
-    - `reduce_softly` and `reduce_hard`, used instead of `call`, which stays BERT's own.
+    - `contribution_predictors`, `eta` [L] and `theta` [L-1], which exist when `config.adapler` is true;
+    - `removal_lambda`, the slope of the soft removal, and `theta_probe` [L-1], which is always 1 and gives the loss a
+      gradient with respect to [CLS]'s weight. Both are variables but not weights, so they are not saved;
+    - `reduce_softly` and `reduce_hard`, which a converted model uses instead of `call`.
     """
 
     def build(self, input_shape=None) -> None:
         if self.built:
             return
         super().build(input_shape)
-        if getattr(self.config, "adapler", False):
+        if self.config.adapler:
             self.add_length_reduction()
 
     def add_length_reduction(self) -> None:
-        """Creates the predictors and thresholds; the caller has entered the encoder's name scope."""
+        """Creates the predictors and thresholds; the caller enters the encoder's name scope first."""
         layers = self.config.num_hidden_layers
         self.contribution_predictors = [
             ContributionPredictor(self.config, name=f"contribution_predictor_._{i}") for i in range(layers)
@@ -106,11 +106,11 @@ class TFAdapLeREncoder(TFBertEncoder):
         self.theta_probe = tf.Variable(tf.ones(layers - 1), trainable=False, name="theta_probe")
 
     def thresholds(self, eta_scale: tf.Tensor | float) -> tf.Tensor:
-        """eta as the removal uses it: scaled, and within [0, 1] whatever a user has assigned. -> [L]."""
+        """Returns the thresholds that the removal uses, eta times the scale clipped to [0, 1]: [L]."""
         return tf.clip_by_value(self.eta * tf.cast(eta_scale, tf.float32), 0.0, ETA_MAX)
 
     def cls_weight(self, layer: int) -> tf.Tensor | float:
-        """Weight of [CLS]'s contribution when layer `layer` decides what to remove."""
+        """Returns the weight of [CLS]'s contribution in the removal before layer `layer`."""
         return self.theta_probe[layer - 1] if layer else 1.0
 
     def reduce_softly(
@@ -121,7 +121,7 @@ class TFAdapLeREncoder(TFBertEncoder):
         output_attentions: bool = False,
         training: bool = False,
     ) -> Reduction:
-        """Runs all layers on all positions; removed tokens fade from the attention.
+        """Runs all layers on all positions; the additive attention mask hides removed tokens.
 
         Args:
             hidden_states: output of the embeddings, [B, n, H].
@@ -129,17 +129,17 @@ class TFAdapLeREncoder(TFBertEncoder):
             eta_scale: factor on every eta.
         """
         eta = self.thresholds(eta_scale)
-        alive = removable_tokens(attention_mask)
+        removable = removable_tokens(attention_mask)
         additive_mask = (1.0 - tf.cast(attention_mask, tf.float32)) * MASKED
         run = Reduction(hidden_states, all_hidden_states=[hidden_states])
         for index, layer in enumerate(self.layer):
-            shares = contributions(self.contribution_predictors[index](run.hidden_states), alive)
-            delta = threshold(eta[index], effective_length(alive))
-            alive, removal = fade(alive, weigh_cls(shares, self.cls_weight(index)), delta, self.removal_lambda)
+            shares = contributions(self.contribution_predictors[index](run.hidden_states), removable)
+            delta = threshold(eta[index], effective_length(removable))
+            removable, removal = fade(removable, weigh_cls(shares, self.cls_weight(index)), delta, self.removal_lambda)
             additive_mask = tf.maximum(additive_mask + removal, MASKED)
             self._run_layer(run, layer, additive_mask, output_attentions, training)
             run.explanations.append(shares)
-            run.lengths.append(effective_length(alive))
+            run.lengths.append(effective_length(removable))
         return run
 
     def reduce_hard(
@@ -149,11 +149,11 @@ class TFAdapLeREncoder(TFBertEncoder):
         eta_scale: tf.Tensor | float = 1.0,
         output_attentions: bool = False,
     ) -> Reduction:
-        """Runs each layer on the surviving tokens only; dense layers see neither padding nor removed tokens.
+        """Runs each layer on the remaining tokens only; dense layers skip padding and removed tokens.
 
         Args:
             hidden_states: output of the embeddings, [B, n, H].
-            attention_mask: 0/1, [B, n]; masked positions leave before the first layer.
+            attention_mask: 0/1, [B, n]; masked positions are removed before the first layer.
             eta_scale: factor on every eta.
         """
         eta = self.thresholds(eta_scale)
@@ -179,7 +179,7 @@ class TFAdapLeREncoder(TFBertEncoder):
 
     @staticmethod
     def _run_layer(run: Reduction, layer, additive_mask, output_attentions: bool, training: bool) -> None:
-        """One ordinary BERT layer; `additive_mask` [B, n]."""
+        """Runs one unchanged BERT layer; `additive_mask` is [B, n]."""
         additive_mask = tf.cast(additive_mask, run.hidden_states.dtype)[:, tf.newaxis, tf.newaxis, :]
         outputs = layer(
             hidden_states=run.hidden_states,

@@ -9,11 +9,11 @@ from transformers.activations_tf import get_tf_activation
 from transformers.modeling_tf_utils import get_initializer
 
 WIDTH = 32
-"""Units of the hidden layer, for a backbone of any size."""
+"""Units of the hidden layer, the same for backbones of all sizes."""
 
 
 class ContributionPredictor(keras.layers.Layer):
-    """Dense(32, the backbone's activation) and Dense(1), applied to each token by itself."""
+    """Dense(32) with the backbone's activation and Dense(1), applied to each token separately."""
 
     def __init__(self, config: BertConfig, **kwargs):
         super().__init__(**kwargs)
@@ -35,5 +35,5 @@ class ContributionPredictor(keras.layers.Layer):
                 layer.build([None, None, width])
 
     def call(self, hidden_states: tf.Tensor) -> tf.Tensor:
-        """Hidden states [..., H] -> raw scores [...]; `length_reduction.contributions` normalises them."""
+        """Returns raw scores [...] of hidden states [..., H]; `length_reduction.contributions` normalises them."""
         return tf.squeeze(self.score(self.hidden(hidden_states)), axis=-1)

@@ -1,9 +1,10 @@
-"""The removal rule of AdapLeR (paper, section 3.2) as pure tensor functions that know no model.
+"""The removal rule of AdapLeR (paper, section 3.2) as pure tensor functions, independent of the model.
 
 Shapes: B examples, n padded tokens; position 0 of every example is [CLS].
 
-`removable` is the running soft mask over the tokens that may still be dropped: 1 at real tokens, 0 at [CLS] and
-padding, and between 0 and 1 while training softens a removal. [CLS] itself always stays and is counted apart.
+Soft masks have values in [0, 1]; training gives values between 0 and 1 to tokens that are partly removed.
+- `removable` covers the tokens that may still be removed: 1 at real tokens, 0 at [CLS] and padding.
+- `running_mask` is any soft mask that successive removals multiply, with or without [CLS].
 """
 
 from __future__ import annotations
@@ -14,43 +15,43 @@ BETA = 0.1
 """Height of the gentle slope above the threshold, in units of 1 / lambda."""
 
 MASKED = -10000.0
-"""What BERT adds to the attention score of a token that nobody may see."""
+"""Value that BERT adds to the attention score of a masked token."""
 
 INFERENCE_LAMBDA = 1e20
-"""Slope at which the soft removal is a step function: soft and hard removal agree."""
+"""Slope at which the soft removal is a step function and equals the hard removal; it has no useful gradient."""
 
-_ALIVE = 1e-6
+_SMALLEST_MASK = 1e-6  # a mask value below it stays as it is
 _TINY = 1e-15
 _MIN_CLS_WEIGHT = 1e-3
 _SMALLEST_DELTA = 1e-9  # keeps lambda / delta and its gradient finite in float32 where delta is 0
 
 
 def removable_tokens(attention_mask: tf.Tensor) -> tf.Tensor:
-    """Attention mask [B, n] of 0/1 -> float32 [B, n] in which [CLS] is 0 as well."""
+    """Returns the attention mask [B, n] of 0/1 as float32 [B, n] with 0 at [CLS]."""
     mask = tf.cast(attention_mask, tf.float32)
     return mask * _not_cls(mask)
 
 
 def effective_length(removable: tf.Tensor) -> tf.Tensor:
-    """Tokens a layer runs on, softly counted, [CLS] included: [B, n] -> [B]."""
+    """Returns the soft number of tokens that a layer runs on, [CLS] included: [B, n] -> [B]."""
     return tf.reduce_sum(removable, axis=-1) + 1.0
 
 
 def contributions(scores: tf.Tensor, removable: tf.Tensor) -> tf.Tensor:
-    """Share of each token in the prediction, among [CLS] and the tokens still alive.
+    """Returns the share of each token in the prediction, among [CLS] and the remaining tokens.
 
     Args:
         scores: a Contribution Predictor's raw scores, [B, n].
         removable: [B, n].
 
     Returns:
-        float32 [B, n] that sums to 1 over each row. The softmax is taken after the mask, so that a dead token's
-        large score cannot swallow the living tokens' precision.
+        float32 [B, n] that sums to 1 over each row. The softmax is taken after masking, so that a large score of a
+        removed token does not cost the remaining tokens their precision.
     """
-    alive = _with_cls(removable, 1.0)
+    sharing = _with_cls(removable, 1.0)
     scores = tf.cast(scores, tf.float32)
-    highest = tf.reduce_max(tf.where(alive > 0, scores, scores.dtype.min), axis=-1, keepdims=True)
-    weights = tf.exp(tf.minimum(scores - tf.stop_gradient(highest), 0.0)) * alive
+    highest = tf.reduce_max(tf.where(sharing > 0, scores, scores.dtype.min), axis=-1, keepdims=True)
+    weights = tf.exp(tf.minimum(scores - tf.stop_gradient(highest), 0.0)) * sharing
     return weights / (tf.reduce_sum(weights, axis=-1, keepdims=True) + _TINY)
 
 
@@ -61,15 +62,15 @@ def weigh_cls(shares: tf.Tensor, weight: tf.Tensor | float) -> tf.Tensor:
 
 
 def threshold(eta: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """delta = eta / N: a token's contribution below it means removal. Scalar and [B] -> [B, 1]."""
+    """Returns delta = eta / N, the contribution below which a token is removed: scalar and [B] -> [B, 1]."""
     return (eta / length)[:, tf.newaxis]
 
 
 def soft_removal(shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
-    """What the soft removal adds to a token's attention scores (paper, equation 6).
+    """Returns what the soft removal adds to each token's attention scores (paper, equation 6).
 
-    Two lines that meet at delta: a steep one below it (slope lambda / delta, down to -10000) and a nearly flat one
-    above it (from -beta / lambda up to 0), so that the gradient never vanishes on either side.
+    The function consists of two lines that meet at delta: a steep one below it (slope lambda / delta, down to -10000)
+    and a nearly flat one above it (from -beta / lambda up to 0), so that the gradient is not 0 on either side.
 
     Args:
         shares: contributions, [B, n].
@@ -85,36 +86,36 @@ def soft_removal(shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tf.Te
     return tf.maximum(tf.minimum(tf.minimum(below, above), 0.0), MASKED)
 
 
-def fade(alive: tf.Tensor, shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """One soft removal of a running mask.
+def fade(running_mask: tf.Tensor, shares: tf.Tensor, delta: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Applies one soft removal to a running mask.
 
     Args:
-        alive: running soft mask, [B, n] in [0, 1].
+        running_mask: soft mask, [B, n] in [0, 1].
         shares, delta, slope: as in `soft_removal`.
 
     Returns:
-        the mask after the removal, and what to add to the attention scores, both [B, n].
+        the mask after the removal, and the addition to the attention scores, both [B, n].
     """
-    removal = soft_removal(shares, delta, slope) * alive
-    return alive * tf.where(alive > _ALIVE, tf.exp(removal), 1.0), removal
+    removal = soft_removal(shares, delta, slope) * running_mask
+    return running_mask * tf.where(running_mask > _SMALLEST_MASK, tf.exp(removal), 1.0), removal
 
 
 def hard_keep(shares: tf.Tensor, delta: tf.Tensor) -> tf.Tensor:
-    """Which tokens stay at inference: [CLS] and every contribution of at least delta. [B, n] -> bool [B, n]."""
+    """Returns which tokens stay at inference, [CLS] and contributions of at least delta: [B, n] -> bool [B, n]."""
     return (shares >= delta) | tf.cast(1.0 - _not_cls(shares), tf.bool)
 
 
-def keep_cls(alive: tf.Tensor) -> tf.Tensor:
-    """A running mask with [CLS] put back to 1: [B, n] -> [B, n]."""
-    return _with_cls(alive, 1.0)
+def keep_cls(running_mask: tf.Tensor) -> tf.Tensor:
+    """Returns a running mask with 1 at [CLS]: [B, n] -> [B, n]."""
+    return _with_cls(running_mask, 1.0)
 
 
 def _not_cls(like: tf.Tensor) -> tf.Tensor:
-    """[1, n] of ones with a 0 at [CLS]."""
+    """Returns ones [1, n] with a 0 at [CLS]."""
     return tf.cast(tf.range(tf.shape(like)[-1]) > 0, tf.float32)[tf.newaxis, :]
 
 
 def _with_cls(values: tf.Tensor, at_cls: tf.Tensor | float) -> tf.Tensor:
-    """`values` [B, n] with position 0 replaced by `at_cls`."""
+    """Returns `values` [B, n] with position 0 replaced by `at_cls`."""
     others = _not_cls(values)
     return values * others + at_cls * (1.0 - others)

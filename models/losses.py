@@ -1,6 +1,6 @@
-"""The three losses of AdapLeR as pure functions; each gives one value per example, [B].
+"""The three losses of AdapLeR as pure functions; each returns one value per example, [B].
 
-Means are left to the caller, which alone knows the size of the whole batch.
+The caller computes the means, because only the caller knows the size of the whole batch.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from models.length_reduction import effective_length, fade, keep_cls, removable_
 
 
 def task_loss(labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[float] | None) -> tf.Tensor:
-    """Cross entropy times the weight of the example's label: int [B], [B, labels] -> [B].
+    """Returns the cross entropy times the weight of the example's label: int [B], [B, labels] -> [B].
 
-    A regression, float labels [B] and one output, has the squared error in its place.
+    For a regression, with float labels [B] and one output, the loss is the squared error.
     """
     logits = tf.cast(logits, tf.float32)
     if logits.shape[-1] == 1:
@@ -26,7 +26,7 @@ def task_loss(labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[floa
 
 
 def length_loss(lengths: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Tokens left, summed over layers (paper, equation 8): L tensors [B] -> [B]."""
+    """Returns the remaining tokens summed over layers (paper, equation 8): L tensors [B] -> [B]."""
     return tf.add_n(list(lengths))
 
 
@@ -38,14 +38,17 @@ def contribution_loss(
     theta: tf.Tensor,
     slope: tf.Tensor,
 ) -> tf.Tensor:
-    """How far the Contribution Predictors are from the saliencies of the tokens still alive (paper, equation 7).
+    """Returns the divergence of the predicted contributions from the saliencies (paper, equation 7).
+
+    The target of a layer is the saliency of the tokens that remain there, normalised.
 
     Args:
         explanations: predicted contributions of each layer, L tensors [B, n].
-        saliency: saliencies of the input's tokens, [B, n], zero at padding. A row of zeros says nothing about its
-            example, which then has no part in the loss.
+        saliency: saliencies of the input's tokens, [B, n], zero at padding. A row of zeros gives the loss 0.
         attention_mask: [B, n].
-        eta, theta, slope: [L], [L-1] and a scalar.
+        eta: thresholds as the forward pass uses them, [L].
+        theta: weights of [CLS]'s saliency from the second layer on, [L-1].
+        slope: lambda, a scalar.
 
     Returns:
         float32 [B]: sum over layers l = 0..L-1 of (L - l) * KL(target || prediction).
@@ -53,13 +56,13 @@ def contribution_loss(
     layers = len(explanations)
     saliency = tf.cast(saliency, tf.float32)
     known = tf.reduce_sum(saliency, axis=-1) > 0
-    alive = tf.cast(attention_mask, tf.float32)
+    target_mask = tf.cast(attention_mask, tf.float32)
     total = tf.zeros_like(saliency[:, 0])
     for layer, predicted in enumerate(explanations):
-        target = weigh_cls(saliency * alive, theta[layer - 1] if layer else 1.0)
+        target = weigh_cls(saliency * target_mask, theta[layer - 1] if layer else 1.0)
         divergence = keras.losses.kl_divergence(target, predicted)
-        weight = tf.stop_gradient(tf.reduce_max(removable_tokens(alive), axis=-1))
+        weight = tf.stop_gradient(tf.reduce_max(removable_tokens(target_mask), axis=-1))
         total += (layers - layer) * tf.where(known, divergence * weight, 0.0)
-        delta = threshold(eta[layer], effective_length(alive) - 1.0)
-        alive = keep_cls(fade(alive, predicted, delta, slope)[0])
+        delta = threshold(eta[layer], effective_length(target_mask) - 1.0)
+        target_mask = keep_cls(fade(target_mask, predicted, delta, slope)[0])
     return total

@@ -1,4 +1,4 @@
-"""One BERT layer on packed tokens: transformers' own weights and sub-layers, with attention within each example."""
+"""One BERT layer on packed tokens, with the weights and sub-layers of transformers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from models.packing import Packing
 
 
 def run_packed(layer: TFBertLayer, hidden_states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the layer makes of each example alone.
+    """Runs the layer on packed tokens; each token attends to the tokens of its own example.
 
     Args:
         hidden_states: [T, H].
 
     Returns:
-        hidden states [T, H], and attention probabilities [B, heads, width, width], in which rows of padding mean
-        nothing and columns of padding are 0.
+        hidden states [T, H], and attention probabilities [B, heads, width, width]; columns of padding are 0 and rows
+        of padding are undefined.
     """
     context, probabilities = _attend(layer.attention.self_attention, hidden_states, packing)
     attended = _add_and_norm(layer.attention.dense_output, context, hidden_states)
@@ -25,12 +25,12 @@ def run_packed(layer: TFBertLayer, hidden_states: tf.Tensor, packing: Packing) -
 
 
 def _add_and_norm(block, inputs: tf.Tensor, residual: tf.Tensor) -> tf.Tensor:
-    """The end of a BERT block, [T, _] -> [T, H]; its LayerNorm was built for three axes, products are faster on two."""
+    """Returns the output of a BERT block, [T, _] -> [T, H]; LayerNorm needs three axes, products are faster on two."""
     return block.LayerNorm((block.dense(inputs) + residual)[tf.newaxis])[0]
 
 
 def _attend(attention, hidden_states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, tf.Tensor]:
-    """Multi-head attention; only here are the tokens padded, to the longest example left."""
+    """Returns multi-head attention; only this function pads the tokens, to the longest remaining example."""
     head_size = attention.attention_head_size
     query = attention.query(hidden_states) * tf.cast(head_size**-0.5, attention.compute_dtype)
     key, value = attention.key(hidden_states), attention.value(hidden_states)

@@ -1,4 +1,4 @@
-"""Batches without padding: the tokens of all examples in one [tokens, width] tensor, in order."""
+"""Packed batches: the tokens of all examples in one tensor [T, ...], in order and without padding."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import tensorflow as tf
 
 
 class Packing:
-    """Which example each of T packed tokens belongs to; the examples' tokens follow one another.
+    """Index of T packed tokens: the example and the position of each; the tokens of an example are consecutive.
 
     Attributes:
         rows: example of each token, int32 [T], ascending.
-        positions: place of each token in its example's input, int32 [T].
+        positions: position of each token in its example's input, int32 [T].
         lengths: tokens of each of the B examples, int32 [B], all at least 1.
-        starts: where each example begins, that is its [CLS], int32 [B].
-        width: tokens of the longest example, at least 1; of a padded view therefore.
+        starts: packed index of each example's first token, [CLS], int32 [B].
+        width: tokens of the longest example, at least 1; the width of the padded view.
         mask: attention mask of the padded view, bool [B, width].
-        padded_index: packed token for every place of the padded view, int32 [B, width]; 0 stands at padding.
+        padded_index: packed index of every place of the padded view, int32 [B, width]; 0 at padding.
         packed_index: place of every packed token in the flattened padded view, int32 [T].
-        even: whether all examples are equally long (as one alone is), so that padding is a mere reshape.
+        even: whether all examples are equally long, so that padding is a reshape.
     """
 
     def __init__(self, rows: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor):
@@ -34,17 +34,17 @@ class Packing:
 
     @classmethod
     def of(cls, attention_mask: tf.Tensor) -> Packing:
-        """The tokens that a 0/1 mask [B, n] shows; `coordinates` says where their values are."""
+        """Returns the packing of the positions where a mask [B, n] is 1."""
         visible = attention_mask > 0
         rows, positions = tf.unstack(tf.cast(tf.where(visible), tf.int32), axis=1)
         return cls(rows, positions, tf.reduce_sum(tf.cast(visible, tf.int32), axis=1))
 
     def coordinates(self) -> tf.Tensor:
-        """(example, position in the input) of each token, int32 [T, 2]."""
+        """Returns (example, position in the input) of each token, int32 [T, 2]."""
         return tf.stack([self.rows, self.positions], axis=1)
 
     def keep(self, kept: tf.Tensor) -> tuple[tf.Tensor, Packing]:
-        """The packed tokens that stay, int32 [T'], and their packing.
+        """Returns the indices of the packed tokens that stay, int32 [T'], and their packing.
 
         Args:
             kept: bool [B, width].
@@ -55,13 +55,13 @@ class Packing:
         return tokens, Packing(tf.gather(self.rows, tokens), tf.gather(self.positions, tokens), lengths)
 
     def pad(self, values: tf.Tensor) -> tf.Tensor:
-        """Packed [T, ...] -> padded [B, width, ...]; what stands at padding means nothing."""
+        """Returns the padded view [B, width, ...] of packed values [T, ...]; values at padding are undefined."""
         return tf.gather(values, self.padded_index)
 
     def unpad(self, flat: tf.Tensor) -> tf.Tensor:
-        """Flattened padded view [B * width, ...] -> packed [T, ...]."""
+        """Returns packed values [T, ...] of a flattened padded view [B * width, ...]."""
         return tf.gather(flat, self.packed_index)
 
     def ragged(self, values: tf.Tensor) -> tf.RaggedTensor:
-        """Packed values [T, ...] as one ragged row an example."""
+        """Returns packed values [T, ...] as a ragged tensor with one row per example."""
         return tf.RaggedTensor.from_row_lengths(values, self.lengths, validate=False)

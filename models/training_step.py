@@ -1,15 +1,18 @@
-"""One training step: several losses over one forward pass, each moving its own group of parameters."""
+"""Training and evaluation steps: several losses over one forward pass, each of which updates its own parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 from transformers import AdamWeightDecay, create_optimizer
 
+from models.length_reduction import INFERENCE_LAMBDA
 from models.losses import contribution_loss, length_loss, task_loss
+from models.slope_schedule import SlopeSchedule
 
 _TINY_THETA = 1e-7
 
@@ -17,7 +20,7 @@ _TINY_THETA = 1e-7
 def adam(
     learning_rate: float, steps: int, warmup_steps: int, epsilon: float, weight_decay: float = 0.0
 ) -> AdamWeightDecay:
-    """Adam with linear warm-up from 0 and linear decay to 0; no decay of LayerNorm weights and biases.
+    """Returns Adam with linear warm-up from 0, linear decay to 0, and no weight decay of LayerNorm and biases.
 
     Args:
         learning_rate: the highest rate, reached after `warmup_steps` of `steps` optimiser steps.
@@ -33,13 +36,13 @@ def adam(
 
 @dataclass(frozen=True)
 class Objective:
-    """What a model is trained for.
+    """Weights of the losses, and settings of the update.
 
     Attributes:
         gamma: weight of the Contribution Predictors' loss (paper, equation 7).
         phi: weight of the length loss (paper, equation 8).
-        class_weights: one factor a label, or None.
-        acc_steps: micro-batches that one batch is cut into to save memory; the update is that of the whole batch.
+        class_weights: one factor per label, or None.
+        acc_steps: micro-batches into which a batch is split to save memory; the update equals that of the whole batch.
         clip_norm: largest global norm of a group's gradient, or None.
     """
 
@@ -52,7 +55,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Variables that follow one loss, clipped together; `parts` pairs each optimiser with its variables."""
+    """Variables that one loss updates, clipped together; `parts` pairs each optimiser with its variables."""
 
     loss: str
     parts: list[tuple[keras.optimizers.legacy.Optimizer, list[tf.Variable]]]
@@ -63,53 +66,166 @@ class ParameterGroup:
 
 
 class TrainingStep:
-    """Keras training for plain BERT and AdapLeR; a mixin before the transformers class.
+    """Keras training and evaluation of plain BERT and AdapLeR; a mixin before the transformers class.
 
-    `compile(optimizer=..., objective=Objective(...))` chooses it; without an objective, Keras and transformers train
-    as they always do. Batches are (inputs, {"labels": int [B], "saliency": float [B, n]}); saliencies are needed by
-    converted models only.
+    `compile(optimizer=..., objective=Objective(...))` selects these losses; without an objective, `fit` and `evaluate`
+    are those of Keras and transformers. A batch is (inputs, targets) or (inputs, targets, sample_weight). The targets
+    are {"labels": [B], "saliency": float [B, n]}; a plain model needs no saliencies. Each sample weight multiplies all
+    losses of its example; the sum is divided by the number of examples, as in Keras' SUM_OVER_BATCH_SIZE.
+
+    Training uses an eta_scale of 1 in all losses; evaluation uses the config's. `fit` of a converted model sets lambda
+    by the `SlopeSchedule` and ends with the step function of inference, also after an error. The other methods train
+    at the lambda that the caller assigns to `model.bert.encoder.removal_lambda`.
     """
 
     def compile(self, optimizer="rmsprop", *args, objective=None, speedup_optimizer=None, cp_optimizer=None, **kwargs):
-        """As in Keras, with AdapLeR's part.
+        """As in Keras, with the objective and the optimisers of AdapLeR.
 
         Args:
             optimizer: for BERT and the classifier.
             objective: an `Objective`.
             speedup_optimizer: for eta and theta.
             cp_optimizer: for the Contribution Predictors (default: `optimizer`).
+
+        Raises:
+            ValueError: a converted model gets an objective and no speedup_optimizer.
         """
+        if objective is not None:
+            kwargs.setdefault("weighted_metrics", [])  # Keras warns about sample weights otherwise
         super().compile(optimizer, *args, **kwargs)
-        if objective is not None and self.is_adapler and speedup_optimizer is None:
-            raise ValueError("a converted model needs compile(speedup_optimizer=...) for eta and theta")
         self._set_objective(objective, speedup_optimizer, cp_optimizer)
+        if objective is not None:
+            self.parameter_groups()
 
     @tf.__internal__.tracking.no_automatic_dependency_tracking
     def _set_objective(self, objective, speedup_optimizer, cp_optimizer) -> None:
-        """Untracked, because Keras would save a tracked metric's counters among the model's weights."""
+        """Sets untracked attributes, because Keras saves the counters of a tracked metric with the weights."""
         self.objective, self.speedup_optimizer, self.cp_optimizer = objective, speedup_optimizer, cp_optimizer
-        names = ["loss", "cp_loss", "tokens_left"] if self.is_adapler else ["loss"]
-        self.loss_trackers = {name: keras.metrics.Mean(name) for name in names}
+        self.loss_trackers = {name: keras.metrics.Mean(name) for name in ("loss", "cp_loss", "tokens_left")}
+
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """Names of the logged quantities."""
+        return ("loss", "cp_loss", "tokens_left") if self.is_adapler else ("loss",)
 
     @property
     def metrics(self):
-        return list(self.loss_trackers.values()) if getattr(self, "objective", None) else super().metrics
+        return [self.loss_trackers[name] for name in self.logged] if self._has_objective else super().metrics
+
+    @property
+    def _has_objective(self) -> bool:
+        return getattr(self, "objective", None) is not None
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
+        """As in Keras; `callbacks` may include another `SlopeSchedule`."""
+        callbacks = tf.nest.flatten(callbacks or [])
+        if self.is_adapler and not any(isinstance(callback, SlopeSchedule) for callback in callbacks):
+            callbacks = [SlopeSchedule(), *callbacks]
+        try:
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        finally:
+            if self.is_adapler:
+                with self.distribute_strategy.scope():
+                    self.bert.encoder.removal_lambda.assign(INFERENCE_LAMBDA)
+
+    def train_on_batch(self, *args, **kwargs):
+        self._require_training_slope()
+        return super().train_on_batch(*args, **kwargs)
+
+    def _require_training_slope(self) -> None:
+        """Refuses to train a converted model with the step function of inference.
+
+        Raises:
+            ValueError: lambda is 1e20 or more. A compiled graph raises an InvalidArgumentError instead.
+        """
+        if not self.is_adapler:
+            return
+        slope = self.bert.encoder.removal_lambda
+        message = (
+            f"removal_lambda is {INFERENCE_LAMBDA:g}, where the thresholds have no gradient: train with fit(), which "
+            "sets it in each epoch, or assign a smaller value, as in model.bert.encoder.removal_lambda.assign(10.0)"
+        )
+        if not tf.executing_eagerly():
+            tf.debugging.assert_less(slope, INFERENCE_LAMBDA, message)
+        elif slope.numpy() >= INFERENCE_LAMBDA:
+            raise ValueError(message)
+
+    def make_train_function(self, force=False):
+        return super().make_train_function(self._is_outdated("train") or force)
+
+    def make_test_function(self, force=False):
+        return super().make_test_function(self._is_outdated("test") or force)
+
+    def make_predict_function(self, force=False):
+        return super().make_predict_function(self._is_outdated("predict") or force)
+
+    def _is_outdated(self, function: str) -> bool:
+        """Returns whether the model was converted or eta_scale changed since Keras last asked for the function."""
+        states = vars(self).setdefault("_traced_states", {})  # not by assignment, because Keras would track the dict
+        before, states[function] = states.get(function), (self.is_adapler, self.eta_scale)
+        return before != states[function]
 
     def train_step(self, data):
-        if getattr(self, "objective", None) is None:
+        """Updates the parameters with one batch; see the class for its form. Returns the logged means so far."""
+        self._require_training_slope()
+        if not self._has_objective:
             return super().train_step(data)
         groups = self.parameter_groups()
-        gradients, logs, examples = self._accumulate(data, groups)
+        gradients, sums, examples = self._accumulate(self._unpack(data, training=True), groups)
         context = tf.distribute.get_replica_context()
         for group, group_gradients in zip(groups, gradients, strict=True):
             self._update(group, context.all_reduce(tf.distribute.ReduceOp.SUM, group_gradients))
-        for name, tracker in self.loss_trackers.items():
-            tracker.update_state(logs[name], sample_weight=examples)
-        return {name: tracker.result() for name, tracker in self.loss_trackers.items()}
+        return self._log(sums, examples)
+
+    def test_step(self, data):
+        """Computes the losses of one batch without dropout. Returns the logged means so far.
+
+        Without saliencies in the targets, the result has no `cp_loss`.
+        """
+        if not self._has_objective:
+            return super().test_step(data)
+        inputs, targets, weights = self._unpack(data, training=False)
+        losses = self.losses_per_example(inputs, targets, weights, training=False)
+        return self._log(
+            {name: tf.reduce_sum(losses[name]) for name in self.logged if name in losses}, tf.size(weights)
+        )
+
+    def _log(self, sums: dict[str, tf.Tensor], examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        examples = tf.cast(examples, tf.float32)
+        for name, value in sums.items():
+            self.loss_trackers[name].update_state(tf.math.divide_no_nan(value, examples), sample_weight=examples)
+        return {name: self.loss_trackers[name].result() for name in sums}
+
+    def _unpack(self, data, training: bool) -> tuple[dict, dict, tf.Tensor]:
+        """Returns the inputs and the targets by name, and the sample weights, float32 [B].
+
+        Raises:
+            ValueError: labels, or saliencies that training needs, are missing.
+        """
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        targets = targets if isinstance(targets, Mapping) else {"labels": targets}
+        needed = ["labels", "saliency"] if training and self.is_adapler else ["labels"]
+        missing = [name for name in needed if targets.get(name) is None]
+        if missing:
+            raise ValueError(
+                f"the targets have no {' and no '.join(missing)}: this model needs (inputs, targets) with the "
+                f"targets as a dict of {' and '.join(needed)}"
+            )
+        targets = {name: targets[name] for name in ("labels", "saliency") if targets.get(name) is not None}
+        if weights is None:
+            weights = tf.ones(tf.shape(targets["labels"])[:1])
+        return _by_name(inputs), targets, tf.cast(tf.reshape(weights, [-1]), tf.float32)
 
     def parameter_groups(self) -> list[ParameterGroup]:
+        """Returns the variables of each loss with their optimisers.
+
+        Raises:
+            ValueError: the model is converted and has no optimiser for eta and theta.
+        """
         if not self.is_adapler:
             return [ParameterGroup("loss", [(self.optimizer, self.trainable_variables)])]
+        if self.speedup_optimizer is None:
+            raise ValueError("a converted model needs compile(speedup_optimizer=...) for eta and theta")
         encoder = self.bert.encoder
         predictors = [v for predictor in encoder.contribution_predictors for v in predictor.trainable_variables]
         apart = {v.ref() for v in [encoder.eta, encoder.theta, *predictors]}
@@ -122,65 +238,61 @@ class TrainingStep:
             ParameterGroup("speed_loss", [(self.speedup_optimizer, [encoder.eta, encoder.theta])]),
         ]
 
-    def _accumulate(self, data, groups):
-        """Gradients of the whole batch (all replicas'), micro-batch by micro-batch.
-
-        Returns:
-            gradients per group, the batch's logs, and how many examples this replica had.
-        """
-        inputs, targets = data[0], data[1]
-        examples = tf.shape(targets["labels"])[0]
+    def _accumulate(self, batch: tuple[dict, dict, tf.Tensor], groups: list[ParameterGroup]):
+        """Returns this replica's gradients of each group, sums of the logged quantities, and number of examples."""
+        examples = tf.size(batch[2])
         context = tf.distribute.get_replica_context()
         all_examples = tf.cast(context.all_reduce(tf.distribute.ReduceOp.SUM, examples), tf.float32)
         totals, logs, steps = None, None, self.objective.acc_steps
         for step in range(steps):
             rows = slice(examples * step // steps, examples * (step + 1) // steps)
             with tf.control_dependencies([] if totals is None else tf.nest.flatten(totals)):
-                part = tf.nest.map_structure(lambda tensor, rows=rows: tf.identity(tensor[rows]), (inputs, targets))
-                gradients, sums = self.group_gradients(*part, groups, all_examples)
+                part = tf.nest.map_structure(lambda tensor, rows=rows: tf.identity(tensor[rows]), batch)
+                gradients, sums = self.group_gradients(*part[:2], groups, all_examples, part[2])
             totals = gradients if totals is None else tf.nest.map_structure(tf.add, totals, gradients)
             logs = sums if logs is None else tf.nest.map_structure(tf.add, logs, sums)
-        share = tf.cast(examples, tf.float32)
-        return totals, {name: tf.math.divide_no_nan(value, share) for name, value in logs.items()}, share
+        return totals, logs, examples
 
-    def group_gradients(self, inputs, targets, groups, all_examples):
+    def group_gradients(self, inputs, targets, groups: list[ParameterGroup], all_examples, sample_weight=None):
+        """Returns the gradients of each group, and the sums of the logged quantities.
+
+        Args:
+            all_examples: number by which the sums of the losses are divided.
+        """
         with tf.GradientTape(persistent=True) as tape:
             if self.is_adapler:
                 tape.watch(self.bert.encoder.theta_probe)
-            losses = self.losses_per_example(inputs, targets)
+            losses = self.losses_per_example(inputs, targets, sample_weight)
             means = {group.loss: tf.reduce_sum(losses[group.loss]) / all_examples for group in groups}
         gradients = [self._gradients_of(tape, means[group.loss], group) for group in groups]
-        return gradients, {name: tf.reduce_sum(losses[name]) for name in self.loss_trackers}
+        return gradients, {name: tf.reduce_sum(losses[name]) for name in self.logged}
 
-    def losses_per_example(self, inputs, targets) -> dict[str, tf.Tensor]:
-        """Every loss and logged quantity, one value per example."""
-        objective = self.objective
-        outputs = self(inputs, training=True)
-        cross_entropy = task_loss(targets["labels"], outputs.logits, objective.class_weights)
+    def losses_per_example(self, inputs, targets, sample_weight=None, training: bool = True) -> dict[str, tf.Tensor]:
+        """Returns every loss, times the sample weight, and the share of tokens left, each [B]."""
+        objective, weight = self.objective, 1.0 if sample_weight is None else sample_weight
         if not self.is_adapler:
-            return {"loss": cross_entropy}
-        encoder = self.bert.encoder
-        mask = inputs["attention_mask"]
-        cp_loss = contribution_loss(
-            outputs.explanations,
-            targets["saliency"],
-            mask,
-            encoder.eta,
-            encoder.theta,
-            encoder.removal_lambda,
-        )
+            logits = self(inputs, training=training).logits
+            return {"loss": weight * task_loss(targets["labels"], logits, objective.class_weights)}
+        encoder, eta_scale = self.bert.encoder, 1.0 if training else self.eta_scale
+        outputs = self(inputs, training=training, eta_scale=eta_scale)
+        cross_entropy = weight * task_loss(targets["labels"], outputs.logits, objective.class_weights)
+        mask = attention_mask_of(inputs)
         tokens = length_loss(outputs.lengths)
-        entered = len(encoder.layer) * tf.cast(tf.reduce_sum(mask, axis=-1), tf.float32)
-        return {
+        losses = {
             "loss": cross_entropy,
-            "cp_loss": cp_loss,
-            "tokens_left": tokens / entered,
-            "main_loss": cross_entropy + objective.gamma * cp_loss,
-            "speed_loss": cross_entropy + objective.phi * tokens,
+            "tokens_left": tokens / (len(encoder.layer) * tf.cast(tf.reduce_sum(mask, axis=-1), tf.float32)),
+            "speed_loss": cross_entropy + objective.phi * weight * tokens,
         }
+        if "saliency" in targets:
+            eta, saliency = encoder.thresholds(eta_scale), targets["saliency"]
+            losses["cp_loss"] = weight * contribution_loss(
+                outputs.explanations, saliency, mask, eta, encoder.theta, encoder.removal_lambda
+            )
+            losses["main_loss"] = cross_entropy + objective.gamma * losses["cp_loss"]
+        return losses
 
     def _gradients_of(self, tape: tf.GradientTape, loss: tf.Tensor, group: ParameterGroup) -> list[tf.Tensor]:
-        """Gradients in the order of `group.variables`; theta's is taken at its probe (paper, section 3.2)."""
+        """Returns gradients in the order of `group.variables`; theta's is taken at its probe (paper, section 3.2)."""
         if group.loss != "speed_loss":
             return _dense_if(self.objective.acc_steps > 1, tape.gradient(loss, group.variables))
         encoder = self.bert.encoder
@@ -197,9 +309,26 @@ class TrainingStep:
             start += len(variables)
 
 
-def _dense_if(condition: bool, gradients: list) -> list:
-    """Sums of micro-batches need dense gradients; a single batch keeps the embeddings' sparse ones.
+def attention_mask_of(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns the attention mask of named inputs, int32 [B, n]; ones if they have none."""
+    mask = inputs.get("attention_mask")
+    if mask is None:
+        tokens = inputs.get("input_ids")
+        mask = tf.ones(tf.shape(inputs["inputs_embeds"] if tokens is None else tokens)[:2])
+    return tf.cast(mask, tf.int32)
 
-    As published, whose clipping counts a sparse row once for each time its token occurs.
+
+def _by_name(inputs: Any) -> dict[str, tf.Tensor]:
+    """Returns inputs as a dict; a tensor or a sequence has the order of the model's arguments."""
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    return dict(zip(("input_ids", "attention_mask", "token_type_ids"), tf.nest.flatten(inputs), strict=False))
+
+
+def _dense_if(condition: bool, gradients: list) -> list:
+    """Returns dense gradients if the condition holds.
+
+    Sums of micro-batches need dense gradients. A single batch keeps the sparse gradients of the embeddings, as
+    published: clipping then counts a row once for each occurrence of its token.
     """
     return [tf.convert_to_tensor(gradient) for gradient in gradients] if condition else gradients

@@ -74,7 +74,7 @@ def _texts(rows, columns: list[str]):
 
 def _text_columns(config, names: list[str]) -> list[str]:
     """The columns that the model was trained on; an only column (lines of a .txt) is the text, whatever its name."""
-    expected = getattr(config, "text_columns", ["text"])
+    expected = config.text_columns or ["text"]
     return names if len(names) == len(expected) == 1 else expected
 
 

@@ -30,7 +30,7 @@ from tools.runtime.arguments import ALLOWED_LOSS
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.runtime.run import Run
 from tools.runtime.stage import run_stage
-from tools.training.callbacks import SCORES, KeepFastest, SlopeSchedule
+from tools.training.callbacks import SCORES, KeepFastest
 from tools.training.fit import fit, step_counts
 
 
@@ -47,7 +47,7 @@ def train_adapler(run: Run) -> None:
     log = {"best_fine_tuned": best, "settings": run.settings}
     batch_size, scores_file = arguments.evaluation_batch_size, run.folder / SCORES
     callback = KeepFastest(run.task, dev, batch_size, scores_file, tokenizer, files, log)
-    fit(model, train, arguments, run.seed, callback, run.folder, (SlopeSchedule(),))
+    fit(model, train, arguments, run.seed, callback, run.folder)
     if callback.chosen_epoch is None:
         earlier = f" ({files[0]} is from an earlier run)" if files[0].exists() else ""
         print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")

@@ -25,7 +25,7 @@ def saved_model(tmp_path_factory):
 
     backbone = write_backbone(tmp_path_factory.mktemp("saved") / "backbone")
     model = TFAdapLeRForSequenceClassification.from_pretrained(backbone)
-    model.config.update({"id2label": {0: "bad", 1: "good"}, "MAX_LENGTH": 9, "text_columns": ["text"]})
+    model.config.update({"id2label": {0: "bad", 1: "good"}, "max_input_length": 9, "text_columns": ["text"]})
     model.to_AdapLeR()
     model.bert.encoder.eta.assign([0.8, 0.9, 0.9])
     for predictor in model.bert.encoder.contribution_predictors:  # so that some tokens fall below

@@ -45,8 +45,15 @@ def test_predictor_streams(saved_model):
     assert len(read) == 2 * predictor.BATCHES_AHEAD
 
 
-def test_predictor_takes_texts_and_pairs_together(saved_model):
+def without_columns(saved_model) -> AdapLeRPredictor:
+    """A predictor that does not know how many texts its model was trained on."""
     predictor = AdapLeRPredictor(saved_model)
+    predictor.model.config.text_columns = None
+    return predictor
+
+
+def test_predictor_takes_texts_and_pairs_together(saved_model):
+    predictor = without_columns(saved_model)
     single, pair = predictor(["good film", ("good film", "a very bad plot")], spans=True)
     for given, answer in (("good film", single), (("good film", "a very bad plot"), pair)):
         alone = predictor([given])[0]
@@ -55,10 +62,64 @@ def test_predictor_takes_texts_and_pairs_together(saved_model):
     assert all(len(span) == 3 for layer in pair["spans"] for span in layer)
 
 
-@pytest.mark.parametrize("wrong", [[("a", "pair", "and more")], [3], [None], [["a"]]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [("a", "pair", "and more")],
+        [3],
+        [None],
+        [["a"]],
+        [{"text_pair": "b"}],
+        [{"text": 3}],
+        [{"text": "a", "pair": "b"}],
+    ],
+)
 def test_predictor_refuses_what_is_no_text(saved_model, wrong):
     with pytest.raises(ValueError, match="expected"):
-        AdapLeRPredictor(saved_model)(wrong)
+        without_columns(saved_model)(wrong)
+
+
+def test_predictor_takes_the_dicts_of_the_transformers_pipeline(saved_model):
+    predictor = without_columns(saved_model)
+    expected = predictor(["good film", ("good film", "a very bad plot")], spans=True)
+    dicts = [{"text": "good film"}, {"text": "good film", "text_pair": "a very bad plot"}]
+    assert predictor(dicts, spans=True) == expected
+    for text, answer in zip(dicts, expected, strict=True):
+        assert predictor(text)[0]["score"] == pytest.approx(answer["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        (["text"], ("good", "bad")),
+        (["text"], {"text": "good", "text_pair": "bad"}),
+        (["premise", "hypothesis"], "good"),
+    ],
+)
+def test_predictor_refuses_another_number_of_texts_than_the_model_was_trained_on(saved_model, columns, text):
+    predictor = AdapLeRPredictor(saved_model)
+    predictor.model.config.text_columns = columns
+    with pytest.raises(ValueError, match=rf"{len(columns)} text\(s\) per example \({', '.join(columns)}\)"):
+        predictor([text])
+
+
+def test_predictor_refuses_a_tuple_of_two_strings_and_names_both_meanings(saved_model):
+    predictor = without_columns(saved_model)
+    for ask in (predictor, lambda texts: next(predictor.stream(texts))):
+        with pytest.raises(ValueError, match=r"\['good', 'bad'\] for two texts or \[\('good', 'bad'\)\] for one pair"):
+            ask(("good", "bad"))
+    assert len(predictor(["good", "bad"])) == 2 and len(predictor([("good", "bad")])) == 1
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), -0.5])
+def test_an_eta_scale_that_is_negative_or_not_finite_is_refused(saved_model, scale):
+    with pytest.raises(ValueError, match="eta_scale"):
+        AdapLeRPredictor(saved_model, eta_scale=scale)
+    model = tiny.make_model()
+    for lr_mode in (True, False):
+        for value in (scale, np.float32(scale), tf.constant(scale)):
+            with pytest.raises(ValueError, match="eta_scale"):
+                model(tiny.inputs(), lr_mode=lr_mode, eta_scale=value)
 
 
 def test_predictor_takes_no_texts_and_empty_texts(saved_model):

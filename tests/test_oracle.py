@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from models import length_reduction
 from models.losses import contribution_loss, length_loss, task_loss
+from models.slope_schedule import slope
 from tests import oracle, tiny
 from tests.compare import assert_close
-from tools.training.callbacks import slope
 
 SLOPES = [10.0, 1000.0, 1e20]
 PROBE = np.array([0.6, 1.4])

@@ -201,8 +201,8 @@ def test_saved_directory_is_complete(whole_run):
     outputs = model(tokenizer.encode_plus("a very good film", return_tensors="tf"), lr_mode=True)
     assert outputs.logits.shape == (1, 2)
     assert model.config.id2label == {0: "negative", 1: "positive"}
-    assert model.config.MAX_LENGTH == 16 and model.config.text_columns == ["sentence"]
-    assert len(model.config.eta) == 3 and model.config.eta_scale == 1.0
+    assert model.config.max_input_length == 16 and model.config.text_columns == ["sentence"]
+    assert model.config.eta_scale == 1.0
 
 
 def test_glue_predictions(whole_run, flags):

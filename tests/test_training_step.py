@@ -85,6 +85,7 @@ def test_thresholds_stay_in_their_ranges():
 def test_neutral_eta_has_finite_gradients():
     model = tiny.make_model()
     model.bert.encoder.eta.assign([0.0, 0.0, 0.0])
+    model.bert.encoder.removal_lambda.assign(1e5)
     objective = Objective(0.1, 0.1, clip_norm=1.0)
     model.compile(adam(1e-2, 40, 2, 1e-12), objective=objective, speedup_optimizer=adam(1e-2, 40, 2, 1e-12))
     losses = model.train_step(tiny.batch())

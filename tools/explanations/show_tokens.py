@@ -46,7 +46,7 @@ def show_tokens(arguments: ShowArguments) -> None:
     directory = model_directory(arguments.model_path)
     texts = chosen_texts(arguments)
     model, tokenizer = load_saved(directory, converted=True), load_tokenizer(str(directory))
-    columns = getattr(model.config, "text_columns", ["text"])
+    columns = model.config.text_columns or ["text"]
     if len(texts) != len(columns):
         raise UserError(f"{directory} was trained on {' and '.join(columns)}; {len(texts)} texts were given")
     words = trace(model, tokenizer, texts, model.longest_input)

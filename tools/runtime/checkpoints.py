@@ -95,7 +95,7 @@ def load_backbone(
             f"--MAX_LENGTH {max_length} exceeds the {positions} positions of the backbone '{backbone}'; "
             "python -m tools.training.extend_positions makes one with more"
         )
-    model.config.update({"MAX_LENGTH": max_length, "text_columns": list(task.text_columns)})
+    model.config.update({"max_input_length": max_length, "text_columns": list(task.text_columns)})
     return model
 
 
@@ -177,7 +177,7 @@ def saved_max_length(model_path: Path | None) -> int | None:
     with suppress(UserError, OSError, ValueError):
         if model_path is not None:
             config = json.loads((model_directory(model_path) / "config.json").read_text(encoding="utf-8"))
-            return config.get("MAX_LENGTH")
+            return config.get("max_input_length", config.get("MAX_LENGTH"))
     return None
 
 

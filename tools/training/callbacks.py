@@ -1,4 +1,4 @@
-"""Keras callbacks: progress, the slope schedule, and what is kept after each epoch."""
+"""Keras callbacks: progress, and what is kept after each epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import tf_keras as keras
 from tqdm import tqdm
 
-from models.length_reduction import INFERENCE_LAMBDA
 from tools.common.atomic_files import link, link_directory, read_json_lines, write_json, write_json_lines
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
@@ -57,19 +56,6 @@ class StopAtNaN(keras.callbacks.Callback):
                     f"the {name} became {value} at step {batch + 1} of the epoch; checkpoints of finished epochs are "
                     "kept; try a smaller --LEARNING_RATE"
                 )
-
-
-def slope(epoch: int, epochs: int) -> float:
-    """lambda in epoch 0, 1, ... of a run (published schedule): 10 * 10^e, or steeper and gentler for 3 and 10."""
-    start, growth = {3: (50.0, 50.0), 10: (10.0, 3.0)}.get(epochs, (10.0, 10.0))
-    return min(start * growth**epoch, INFERENCE_LAMBDA)
-
-
-class SlopeSchedule(keras.callbacks.Callback):
-    """Hardens the removal from epoch to epoch."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.model.bert.encoder.removal_lambda.assign(slope(epoch, self.params["epochs"]))
 
 
 class EpochEnd(keras.callbacks.Callback):

@@ -47,7 +47,7 @@ def extend(backbone: str, positions: int, output: Path) -> None:
     tokenizer = load_tokenizer(backbone)
     found = AutoConfig.from_pretrained(backbone)
     if found.model_type != "bert" or getattr(found, "adapler", False):
-        kind = "a trained AdapLeR" if found.model_type == "bert" else f"a '{found.model_type}' checkpoint"
+        kind = "a trained AdapLeR" if getattr(found, "adapler", False) else f"a '{found.model_type}' checkpoint"
         raise UserError(f"--BACKBONE {backbone} is {kind}; only a plain 'bert' can be given more positions")
     model = TFBertModel.from_pretrained(backbone)
     table = model.bert.embeddings.position_embeddings.numpy()

@@ -28,7 +28,6 @@ def fit(
     seed: int,
     epoch_end: EpochEnd,
     folder: Path,
-    callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> None:
     """Trains a compiled model.
 
@@ -40,7 +39,6 @@ def fit(
     Args:
         epoch_end: scores dev and keeps weights after each epoch.
         folder: the run's own, for TensorBoard's events and the backup.
-        callbacks: further callbacks, called before `epoch_end`.
     """
     inputs = {
         "training examples and saliencies": examples.checksum(),
@@ -60,7 +58,7 @@ def fit(
         examples = examples.grouped_by_length(training.batch_size, seed)
     batches = examples.batches(training.batch_size, seed if training.reshuffle else None, finished)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
-    every = [progress, StopAtNaN(), *callbacks, epoch_end, board, backup]
+    every = [progress, StopAtNaN(), epoch_end, board, backup]
     try:
         model.fit(batches, epochs=training.epochs, initial_epoch=finished, verbose=0, callbacks=every)
     finally:
