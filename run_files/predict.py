@@ -47,8 +47,7 @@ def predict(arguments: PredictArguments) -> None:
     rows = read_file(arguments.input)
     indices = np.arange(len(rows))
     if arguments.shard:
-        part, parts = arguments.shard
-        indices = np.array_split(indices, parts)[part - 1]
+        indices = np.array_split(indices, arguments.shard.parts)[arguments.shard.number - 1]
     predictor = AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale)
     columns = arguments.text_columns or _text_columns(predictor.model.config, rows.column_names)
     missing = [column for column in columns if column not in rows.column_names]

@@ -241,7 +241,7 @@ def test_nan_loss_keeps_the_last_good_checkpoint(stage, fine_tuned):
 
 def test_a_failed_save_leaves_the_old_weights(tmp_path, monkeypatch):
     model, file = tiny.make_model(converted=False), tmp_path / "weights.h5"
-    checkpoints.save_weights(model, file, tiny.inputs())
+    checkpoints.save_weights(model, file)
     before = file.read_bytes()
 
     def fail(path):
@@ -250,5 +250,15 @@ def test_a_failed_save_leaves_the_old_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(model, "save_weights", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoints.save_weights(model, file, tiny.inputs())
+        checkpoints.save_weights(model, file)
     assert file.read_bytes() == before and tf.io.gfile.listdir(str(tmp_path)).count("weights.h5") == 1
+
+
+def test_stored_weights_that_differ_from_memory_are_an_error(tmp_path):
+    model, file = tiny.make_model(), tmp_path / "weights.h5"
+    checkpoints.save_weights(model, file)
+    checkpoints.verify_weights(model, file)
+    kernel = model.bert.encoder.contribution_predictors[1].score.kernel
+    kernel.assign(kernel + 1e-3)
+    with pytest.raises(OSError, match="weights.h5 was not written correctly"):
+        checkpoints.verify_weights(model, file)

@@ -112,7 +112,7 @@ def test_run_json_tells_what_a_run_was(whole_run):
         (file,) = (where.logs / stage).rglob("run.json")
         record = json.loads(file.read_text())
         assert record["stage"] == stage and record["argv"][0].endswith(script)
-        assert parse(STAGES[stage], "", record["argv"][1:]).training.epochs == 2
+        assert parse(STAGES[stage], "", record["argv"][1:]).epochs == 2
         given = {"epochs": 2, "learning_rate": 0.01, "max_length": 16, "data_seed": 7}
         assert record["settings"].items() >= {**given, "backbone_name": NAME, "warmup_ratio": 0.06}.items()
         assert record["seed"] == 7 and (record["commit"] or "").startswith(head)

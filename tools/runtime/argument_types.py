@@ -63,11 +63,13 @@ class Split(str):
         return super().__new__(cls, name)
 
 
-class Shard(tuple):
-    """One part of an input, written I/N: (I, N) with 1 <= I <= N."""
+class Shard(str):
+    """One part of an input, written I/N with 1 <= I <= N."""
 
     def __new__(cls, text: str):
         number, _, parts = text.partition("/")
         if not (number.isdigit() and parts.isdigit() and 1 <= int(number) <= int(parts)):
             raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 2/8")
-        return super().__new__(cls, (int(number), int(parts)))
+        shard = super().__new__(cls, text)
+        shard.number, shard.parts = int(number), int(parts)
+        return shard
