@@ -59,7 +59,8 @@ def evaluate(run: Run) -> None:
             results[split]["published_speedup"] = published_speedup(predictions)
         for name, value in results[split].items():
             print(f"{split} {name}: {value}")
-    write_json(run.paths.evaluation(model_path), {"model": str(model_path), **results})
+    file = run.paths.evaluation(model_path, model.eta_scale)
+    write_json(file, {"model": str(model_path), "eta_scale": model.eta_scale, **results})
 
 
 if __name__ == "__main__":

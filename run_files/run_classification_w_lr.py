@@ -44,6 +44,9 @@ def train_adapler(run: Run) -> None:
     compile_model(model, run, *step_counts(arguments, len(train)))
     names = arguments.save_name, arguments.gamma, arguments.phi
     files = run.paths.adapler(*names), run.paths.adapler_last(*names), run.paths.adapler_log(*names)
+    if not arguments.resume:
+        for file in files[:2]:
+            run.paths.eta_scales(file).unlink(missing_ok=True)  # of an earlier model of this name
     log = {"best_fine_tuned": best, "settings": run.settings}
     batch_size, scores_file = arguments.evaluation_batch_size, run.folder / SCORES
     callback = KeepFastest(run.task, dev, batch_size, scores_file, tokenizer, files, log)

@@ -23,10 +23,12 @@ for try in "${tries[@]}"; do
   "$python" -m tools.runtime.forward_flags check "${flags[@]}"
 done
 prepare
+models=()
 for number in "${!tries[@]}"; do
   read -ra flags <<< "${tries[number]}"
   train "${flags[@]}" --SAVE_NAME "search_$((number + 1))"
+  models+=("$adapler")
 done
-last_line stage choose_model -m tools.evaluation.choose_model
+last_line stage choose_model -m tools.evaluation.choose_model --MODEL_PATHS "${models[@]}"
 adapler=$result
 score

@@ -260,5 +260,5 @@ def test_stored_weights_that_differ_from_memory_are_an_error(tmp_path):
     checkpoints.verify_weights(model, file)
     kernel = model.bert.encoder.contribution_predictors[1].score.kernel
     kernel.assign(kernel + 1e-3)
-    with pytest.raises(OSError, match="weights.h5 was not written correctly"):
+    with pytest.raises(OSError, match=r"weights\.h5 was not written correctly"):
         checkpoints.verify_weights(model, file)

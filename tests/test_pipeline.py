@@ -155,13 +155,19 @@ def test_a_search_scores_only_what_dev_chose(flags):
     result = run(f"run_files/search.sh sst2 9 {tries} {given}")
     assert result.returncode == 0, result.stderr[-3000:]
     where = TaskPaths(NAME, 9, "sst2")
-    points = {model: chosen_point(json.loads(file.read_text())) for model, file in where.calibrated.items()}
+    models = []
+    for name in (("search_1", 0.5, 0.001), ("search_2", 0.5, 0.01)):
+        chosen = where.adapler(*name)
+        models.append((chosen if chosen.exists() else where.adapler_last(*name)).with_suffix(""))
+    points = {model: chosen_point(json.loads(where.eta_scales(model).read_text())) for model in models}
     assert len(points) == 2 and all(point["eta_scale"] in (0.5, 1) for point in points.values())
     best = max(points, key=lambda model: points[model]["speedup"])
     compared = [line.split() for line in result.stderr.splitlines() if line.startswith("| search")]
     assert [cells[1] for cells in compared] == [model.name for model in points]
     assert [cells[1] for cells in compared if "chosen" in cells] == [best.name]
-    assert where.evaluation(best).exists() and not any(where.evaluation(m).exists() for m in points if m != best)
+    assert {file.name for file in where.logs.glob("evaluation_search*")} == {
+        where.evaluation(best, points[best]["eta_scale"]).name
+    }
     summary = json.loads(where.summary.read_text())
     assert summary["adapler"]["model"] == best.name
     tried = [run["settings"]["save_name"] for run in summary["tried"]]

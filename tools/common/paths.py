@@ -128,8 +128,10 @@ class TaskPaths:
         """The GLUE server's files of all tasks of this backbone and seed."""
         return self.root.parent / "glue_submission"
 
-    def evaluation(self, model_path: Path) -> Path:
-        return self.logs / f"evaluation_{_model_name(model_path)}.json"
+    def evaluation(self, model_path: Path, eta_scale: float = 1.0) -> Path:
+        """Scores of a model; a directory whose eta_scale was chosen shares no file with its .h5 weights."""
+        scaled = "" if eta_scale == 1 else f"_eta_scale_{eta_scale}"
+        return self.logs / f"evaluation_{_model_name(model_path)}{scaled}.json"
 
     @property
     def summary(self) -> Path:
@@ -146,12 +148,6 @@ class TaskPaths:
     def eta_scales(self, model_path: Path) -> Path:
         """Scores and speedups of a model for every factor on eta that was tried."""
         return self.logs / f"eta_scale_{_model_name(model_path)}.json"
-
-    @property
-    def calibrated(self) -> dict[Path, Path]:
-        """Directory of every AdapLeR model whose eta_scales were tried -> the file with them."""
-        models = (directory for directory in sorted(self.adaptive_models.glob("*")) if directory.is_dir())
-        return {model: file for model in models if (file := self.eta_scales(model)).exists()}
 
     def glue_prediction(self, model_path: Path, split: str) -> Path:
         return self.logs / f"glue_prediction_{_model_name(model_path)}_{split}.tsv"

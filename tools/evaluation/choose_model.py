@@ -1,4 +1,4 @@
-"""Compares all of a task's AdapLeR models on the dev set, and prints the directory of the best as its last line.
+"""Compares AdapLeR models of a task on the dev set, and prints the directory of the best as its last line.
 
 The best is the fastest among the settings that tools.evaluation.choose_eta_scale chose, each of which loses less than
 its --MAX_LOSS. Only dev scores are read, so the test set stays unseen until the choice is made.
@@ -23,12 +23,19 @@ from tools.runtime.stage import run_stage
 
 
 def choose_model(run: Run) -> None:
-    curves = {model: json.loads(file.read_text(encoding="utf-8")) for model, file in run.paths.calibrated.items()}
+    curves = {model: _curve(run.paths.eta_scales(model)) for model in run.arguments.model_paths}
     best = fastest(curves)
     print(choice_table({model.name: curve for model, curve in curves.items()}, best and best.name))
     if best is None:
-        raise UserError(f"no model under {run.paths.adaptive_models} is within its --MAX_LOSS")
+        raise UserError(f"none of the {len(curves)} models is within its --MAX_LOSS")
     print(best)
+
+
+def _curve(file: Path) -> dict:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no {file}; run python -m tools.evaluation.choose_eta_scale for this model first") from error
 
 
 def fastest(curves: dict[Path, dict]) -> Path | None:

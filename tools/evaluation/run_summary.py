@@ -24,7 +24,7 @@ from tools.explanations.token_traces import trace
 from tools.explanations.token_views import as_text
 from tools.results.tables import run_table
 from tools.runtime import fine_tuning_log
-from tools.runtime.checkpoints import load_model, tokenizer_of
+from tools.runtime.checkpoints import load_model, saved_eta_scale, tokenizer_of
 from tools.runtime.run import Run
 from tools.runtime.run_record import seconds
 from tools.runtime.stage import run_stage
@@ -67,7 +67,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "tried": [_adapler_log(paths, file) for file in paths.adapler_logs],
         "eta_scales": _eta_scales(paths, model_path),
         "bert": _evaluation(paths.evaluation(paths.fine_tuned(best))),
-        "adapler": _evaluation(paths.evaluation(model_path)),
+        "adapler": _evaluation(paths.evaluation(model_path, saved_eta_scale(model_path))),
     }
     return portable(summary)
 

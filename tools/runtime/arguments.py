@@ -205,6 +205,13 @@ class EtaScaleArguments(BatchArguments):
     )
 
 
+@argument_group("models")
+class ModelChoiceArguments:
+    """The models to compare."""
+
+    model_paths: list[Path] = flag("directories of the models, each with its chosen eta_scale")
+
+
 @argument_group("summary")
 class SummaryArguments:
     """The summary of a run."""
@@ -230,7 +237,7 @@ STAGES: dict[str, list[type]] = {
     "glue_prediction": [TaskArguments, RowArguments, GlueArguments, DeviceArguments],
     "store_attentions": [HeldOutTaskArguments, RowArguments, AttentionArguments, DeviceArguments],
     "evaluate_rationales": [HeldOutTaskArguments, RowArguments, RationaleArguments, DeviceArguments],
-    "choose_model": [HeldOutTaskArguments, DeviceArguments],
+    "choose_model": [HeldOutTaskArguments, ModelChoiceArguments, DeviceArguments],
     "summarize": [HeldOutTaskArguments, SummaryArguments, DeviceArguments],
 }
 """Stage -> the groups of arguments that it takes. A stage has a task, and its own folder under directory/."""

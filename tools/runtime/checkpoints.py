@@ -173,12 +173,22 @@ def model_directory(model_path: Path) -> Path:
 
 
 def saved_max_length(model_path: Path | None) -> int | None:
-    """The MAX_LENGTH that a saved model was trained with, where its directory tells."""
+    """The MAX_LENGTH that a saved model was trained with, if its directory says so."""
+    config = _saved_config(model_path)
+    return config.get("max_input_length", config.get("MAX_LENGTH"))
+
+
+def saved_eta_scale(model_path: Path) -> float:
+    """The factor on eta with which a model is loaded: its directory's; .h5 weights have none."""
+    return _saved_config(model_path).get("eta_scale", 1.0) if model_path.is_dir() else 1.0
+
+
+def _saved_config(model_path: Path | None) -> dict:
+    """A saved model's config.json; empty if there is none that can be read."""
     with suppress(UserError, OSError, ValueError):
         if model_path is not None:
-            config = json.loads((model_directory(model_path) / "config.json").read_text(encoding="utf-8"))
-            return config.get("max_input_length", config.get("MAX_LENGTH"))
-    return None
+            return json.loads((model_directory(model_path) / "config.json").read_text(encoding="utf-8"))
+    return {}
 
 
 def set_eta_scale(directory: Path, eta_scale: float) -> None:

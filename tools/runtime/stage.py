@@ -12,6 +12,7 @@ A program parses its arguments before it imports TensorFlow, so that --help and 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import signal
 import sys
@@ -31,6 +32,11 @@ from tools.runtime.run_record import RunRecord
 
 BAD_INPUT = 2
 FAILED = 1
+USER_CAN_FIX = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+}
+"""System errors that get a sentence (no space, no permission, no such file); others keep their traceback."""
 
 
 def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
@@ -116,6 +122,11 @@ def _errors_as_a_sentence() -> Iterator[None]:
     signal.signal(signal.SIGINT, _stop)
     try:
         yield
-    except (UserError, OSError) as error:  # OSError: a full disk, a directory that cannot be written
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
+        sys.exit(BAD_INPUT)
+    except OSError as error:
+        if error.errno not in USER_CAN_FIX:
+            raise
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(FAILED)

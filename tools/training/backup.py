@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import tensorflow as tf
 import tf_keras as keras
 
-from tools.common.atomic_files import write_json
-from tools.common.errors import UserError
 from tools.training.callbacks import EpochEnd
 
 
@@ -32,13 +29,12 @@ class Backup(keras.callbacks.Callback):
     The last of the callbacks, so that everything else of an epoch is on disk before the epoch counts as finished.
 
     Args:
-        inputs: checksums of what the run trains on; a backup of other inputs is refused.
         epoch_end: told when an epoch is backed up.
     """
 
-    def __init__(self, model: keras.Model, directory: Path, inputs: dict[str, int], epoch_end: EpochEnd):
+    def __init__(self, model: keras.Model, directory: Path, epoch_end: EpochEnd):
         super().__init__()
-        self.directory, self.inputs, self.epoch_end = directory, inputs, epoch_end
+        self.directory, self.epoch_end = directory, epoch_end
         self.finished_epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
         optimizers = {
             name: getattr(model, name)
@@ -50,31 +46,14 @@ class Backup(keras.callbacks.Callback):
         )
         self.manager = tf.train.CheckpointManager(state, str(directory), max_to_keep=1)
 
-    @property
-    def _inputs_file(self) -> Path:
-        return self.directory / "inputs.json"
-
     def restore(self) -> int:
-        """Restores the model as it was after the last finished epoch; gives the number of finished epochs.
-
-        Raises:
-            UserError: the interrupted run trained on something else.
-        """
-        if not self.manager.latest_checkpoint:
-            return 0
-        earlier = json.loads(self._inputs_file.read_text(encoding="utf-8"))
-        changed = [name for name, checksum in self.inputs.items() if earlier.get(name) != checksum]
-        if changed:
-            raise UserError(
-                f"--RESUME: the {', '.join(changed)} are not those of the interrupted run in {self.directory}; "
-                "restore them, or start again without --RESUME after deleting that folder"
-            )
-        self.manager.restore_or_initialize()
+        """Restores the model as it was after the last finished epoch; gives the number of finished epochs."""
+        if self.manager.latest_checkpoint:
+            self.manager.restore_or_initialize()
         return int(self.finished_epochs.numpy())
 
     def on_epoch_end(self, epoch, logs=None):
         self.finished_epochs.assign(epoch + 1)
-        write_json(self._inputs_file, self.inputs)
         self.manager.save()
         self.epoch_end.promote(epoch + 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
+from tools.common.atomic_files import write_json
+from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.runtime.arguments import TrainingArguments
 from tools.training.backup import Backup
@@ -45,7 +48,8 @@ def fit(
         "dev examples": epoch_end.dev.checksum(),
         "initial weights": _weights_checksum(model),
     }
-    backup, progress = Backup(model, folder / "backup", inputs, epoch_end), Progress()
+    _record_inputs(folder / "inputs.json", inputs, training.resume)
+    backup, progress = Backup(model, folder / "backup", epoch_end), Progress()
     finished = 0
     if training.resume:
         finished = backup.restore()
@@ -64,6 +68,23 @@ def fit(
     finally:
         progress.close()
     backup.discard()
+
+
+def _record_inputs(file: Path, inputs: dict[str, int], resume: bool) -> None:
+    """Stores checksums of what a run trains on, or compares them with those of the run that it resumes.
+
+    Raises:
+        UserError: the interrupted run trained on something else.
+    """
+    if resume and file.exists():
+        earlier = json.loads(file.read_text(encoding="utf-8"))
+        changed = [name for name, checksum in inputs.items() if earlier.get(name) != checksum]
+        if changed:
+            raise UserError(
+                f"--RESUME: the {', '.join(changed)} are not those of the interrupted run; restore them, or delete "
+                f"{file.parent} and start again without --RESUME"
+            )
+    write_json(file, inputs)
 
 
 def _weights_checksum(model: keras.Model) -> int:

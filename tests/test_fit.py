@@ -1,0 +1,131 @@
+"""The training loop on a tiny model: what is kept, and what an interrupted run continues with."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+from transformers import BertTokenizerFast
+
+from models.training_step import Objective, adam
+from tests import tiny
+from tests.compare import assert_close
+from tests.inject_faults import content
+from tools.common.errors import UserError
+from tools.data.examples import Examples
+from tools.data.tasks import custom_task
+from tools.runtime.arguments import AdapLeRTrainingArguments
+from tools.training.callbacks import KeepFastest
+from tools.training.fit import fit
+
+TASK = custom_task(("text",), "label", ("a", "b", "c"), ["train", "validation"])
+
+
+@pytest.fixture(autouse=True)
+def saved_dropout_states():
+    keras.backend.experimental.enable_tf_random_generator()
+    yield
+    keras.backend.experimental.disable_tf_random_generator()
+
+
+def examples(seed: int, rows: int = 8) -> Examples:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(3, 9, rows)
+    ids = tf.RaggedTensor.from_row_lengths(rng.integers(5, 50, lengths.sum()).astype(np.int32), lengths)
+    saliency = tf.RaggedTensor.from_row_lengths(rng.random(lengths.sum()).astype(np.float32), lengths)
+    labels = rng.integers(0, 3, rows).astype(np.int32)
+    return Examples(np.arange(rows), ids, tf.zeros_like(ids), labels, 0, saliency)
+
+
+def arrays(file) -> list[np.ndarray]:
+    """The arrays of an .h5 file, in its order of layers; the names hold the model's number."""
+    return list(content(file).values())
+
+
+def train(folder, interrupt: str | None = None, best: float = 0.0, train_on: Examples | None = None, **arguments):
+    """Trains a tiny AdapLeR in `folder`; gives the callback that kept its epochs.
+
+    Args:
+        interrupt: where to stop epoch 2, "before" or "after" its backup.
+        best: dev score of fine-tuning.
+    """
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    training = AdapLeRTrainingArguments(epochs=3, batch_size=4, **arguments)
+    model = tiny.make_model(hidden_dropout_prob=0.1)
+    rates = adam(1e-2, 6, 1, 1e-12)
+    model.compile(rates, objective=Objective(0.1, 0.1), speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
+    files = folder / "chosen.h5", folder / "last.h5", folder / "log.json"
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
+    epoch_end = KeepFastest(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, {"best_fine_tuned": best})
+    keep, promote = epoch_end.keep, epoch_end.promote
+
+    def keep_and_stop(epoch: int) -> None:
+        keep(epoch)
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    def stop_or_promote(epoch: int) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        promote(epoch)
+
+    if interrupt == "before":
+        epoch_end.keep = keep_and_stop
+    elif interrupt == "after":
+        epoch_end.promote = stop_or_promote
+    fit(model, train_on or examples(0), training, 5, epoch_end, folder)
+    return epoch_end
+
+
+@pytest.mark.parametrize("interrupt", ["before", "after"])
+def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, interrupt):
+    """Before the backup of epoch 2 the epoch is lost and repeated; after it, the chosen files are made up for."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", interrupt)
+    resumed = train(tmp_path / "cut", resume=True)
+    assert_close(*([entry["eta"] for entry in run.history] for run in (resumed, whole)), 1e-6, "eta")
+    assert resumed.chosen_epoch == whole.chosen_epoch
+    for name in ("last.h5", "chosen.h5"):
+        pairs = zip(arrays(tmp_path / "cut" / name), arrays(tmp_path / "whole" / name), strict=True)
+        for one, other in pairs:
+            assert_close(one, other, 1e-6, name)
+
+
+def test_the_chosen_files_are_those_of_the_chosen_epoch(tmp_path):
+    """Also when the run stops between saving an epoch and its backup."""
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, "before")
+    log = json.loads((tmp_path / "log.json").read_text())
+    assert log["chosen_epoch"] == 1
+    model = tiny.make_model(hidden_dropout_prob=0.1)
+    model.load_weights(str(tmp_path / "chosen.h5"))
+    assert model.bert.encoder.eta.numpy().tolist() == pytest.approx(log["epochs"][0]["eta"])
+    assert (tmp_path / "chosen.h5").samefile(tmp_path / "chosen" / "tf_model.h5")
+
+
+def test_weights_of_an_epoch_are_on_the_disk_once(tmp_path):
+    epoch_end = train(tmp_path, best=-1.0)
+    names = ["last.h5", "last/tf_model.h5"]
+    if epoch_end.chosen_epoch == 3:
+        names += ["chosen.h5", "chosen/tf_model.h5"]
+    assert len({(tmp_path / name).stat().st_ino for name in names}) == 1
+
+
+@pytest.mark.parametrize("change", ["saliency", "tokens", "labels"])
+def test_resuming_with_other_examples_is_refused(tmp_path, change):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, "after")
+    other, fresh = examples(0), examples(9)
+    values = {
+        "saliency": {"saliency": other.saliency * 2.0},
+        "tokens": {"input_ids": (other.input_ids + 1) % 50},
+        "labels": {"labels": (other.labels + 1) % 3},
+    }
+    assert len(fresh) == len(other)
+    with pytest.raises(UserError, match="training examples and saliencies are not those"):
+        train(tmp_path, train_on=replace(other, **values[change]), resume=True)
