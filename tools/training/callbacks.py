@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,6 @@ class EpochEnd(keras.callbacks.Callback):
     def resume(self, epochs: int) -> None:
         """Continues after the first `epochs` epochs of an interrupted run."""
         self.history = read_json_lines(self.scores_file)[:epochs]
-        if epochs:
-            self.promote(epochs)
 
     def has_finished(self, epochs: int) -> bool:
         """Whether an earlier run has finished all epochs."""
@@ -149,6 +148,16 @@ class KeepFastest(EpochEnd):
             "eta": encoder.eta.numpy().tolist(),
             "theta": encoder.theta.numpy().tolist(),
         }
+
+    def on_train_begin(self, logs=None):
+        if not self.history:
+            self.log_file.unlink(missing_ok=True)  # of an earlier run
+
+    def resume(self, epochs: int) -> None:
+        super().resume(epochs)
+        promoted = json.loads(self.log_file.read_text(encoding="utf-8"))["epochs"] if self.log_file.exists() else []
+        if len(promoted) < epochs:  # the run stopped between the backup of its last epoch and the choice
+            self.promote(epochs)
 
     def keep(self, epoch: int) -> None:
         save_model(self.model, self.tokenizer, self.last_file)
