@@ -10,7 +10,7 @@ from transformers import BertConfig, TFBertForSequenceClassification
 from transformers.modeling_tf_outputs import TFSequenceClassifierOutput
 from transformers.modeling_tf_utils import unpack_inputs
 
-from models.adapler_config import AdapLeRConfig, checked_eta_scale
+from models.adapler_config import AdapLeRConfig, checked
 from models.adapler_encoder import Reduction, TFAdapLeREncoder
 from models.training_step import TrainingStep, attention_mask_of
 
@@ -85,7 +85,7 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             kwargs["eta_scale"] = tf.convert_to_tensor(kwargs["eta_scale"], tf.float32)
             value = tf.get_static_value(kwargs["eta_scale"])
             if value is not None:
-                checked_eta_scale(float(value))
+                checked("eta_scale", float(value))
         return super().__call__(*args, **kwargs)
 
     @unpack_inputs
@@ -120,26 +120,15 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         if not self.is_adapler:
             if lr_mode or eta_scale is not None:
                 raise ValueError("lr_mode and eta_scale need a converted model: call to_AdapLeR() first")
-            return super().call(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                token_type_ids=token_type_ids,
-                position_ids=position_ids,
-                head_mask=head_mask,
-                inputs_embeds=inputs_embeds,
-                output_attentions=output_attentions,
-                output_hidden_states=output_hidden_states,
-                return_dict=return_dict,
-                labels=labels,
-                training=training,
-            )
+            inputs = input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds
+            return super().call(*inputs, output_attentions, output_hidden_states, return_dict, labels, training)
         if head_mask is not None:
             raise ValueError("head_mask is not supported by TensorFlow BERT")
         inputs = {"input_ids": input_ids, "inputs_embeds": inputs_embeds}
         inputs |= {"position_ids": position_ids, "token_type_ids": token_type_ids}
         if lr_mode and training:
             raise ValueError("lr_mode is for inference; train with the soft removal (lr_mode=False)")
-        attention_mask = self._checked_mask(inputs | {"attention_mask": attention_mask})
+        attention_mask = _checked_mask(inputs | {"attention_mask": attention_mask}, self.config)
         eta_scale = self.eta_scale if eta_scale is None else eta_scale
         wanted = output_attentions, output_hidden_states
         if lr_mode:
@@ -149,15 +138,6 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         if labels is not None:
             output.loss = self.hf_compute_loss(labels=labels, logits=output.logits)
         return output if return_dict else output.to_tuple()
-
-    def _checked_mask(self, inputs: dict) -> tf.Tensor:
-        """Returns the attention mask, int32 [B, n], after checking the inputs."""
-        attention_mask = attention_mask_of(inputs)
-        _require_cls(attention_mask)
-        _require_positions(attention_mask, self.config.max_position_embeddings)
-        if inputs["input_ids"] is not None:
-            _require_known_tokens(inputs["input_ids"], self.config.vocab_size)
-        return attention_mask
 
     def _run_softly(self, inputs, attention_mask, eta_scale, attentions: bool, hidden_states: bool, training: bool):
         """Runs every layer on every token, with the mask of the soft removal."""
@@ -204,28 +184,27 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
         )
 
 
-def _require_cls(attention_mask: tf.Tensor) -> None:
-    """Checks that position 0 of every example, where the pooler reads [CLS], has attention mask 1."""
-    message = "position 0 of every example must be [CLS] with attention mask 1; pad on the right"
-    if attention_mask.shape[1] == 0:
+def _checked_mask(inputs: dict, config: BertConfig) -> tf.Tensor:
+    """Returns the attention mask, int32 [B, n].
+
+    Raises:
+        ValueError: position 0 of an example, where the pooler reads [CLS], is masked; an input has more tokens than the
+            model has positions; a token id of an eager call is unknown (in a graph, TensorFlow checks the ids).
+    """
+    mask, message = attention_mask_of(inputs), "position 0 of every example must be [CLS] with attention mask 1"
+    length = mask.shape[1]
+    if length == 0:
         raise ValueError(f"inputs have no tokens; {message}")
+    if length is not None and length > config.max_position_embeddings:
+        raise ValueError(f"an input of {length} tokens is longer than the {config.max_position_embeddings} positions")
     if not tf.executing_eagerly():
-        tf.debugging.assert_positive(attention_mask[:, 0], message=message)
-    elif not tf.reduce_all(attention_mask[:, 0] > 0):
-        raise ValueError(message)
-
-
-def _require_positions(attention_mask: tf.Tensor, positions: int) -> None:
-    """Checks that no input has more tokens than the model has positions."""
-    if attention_mask.shape[1] is not None and attention_mask.shape[1] > positions:
-        raise ValueError(
-            f"an input of {attention_mask.shape[1]} tokens is longer than the model's {positions} positions"
-        )
-
-
-def _require_known_tokens(input_ids: tf.Tensor, vocabulary: int) -> None:
-    """Checks the token ids of eager calls; in a graph, TensorFlow checks them."""
-    if tf.executing_eagerly() and tf.size(input_ids) > 0:
-        low, high = int(tf.reduce_min(input_ids)), int(tf.reduce_max(input_ids))
-        if low < 0 or high >= vocabulary:
-            raise ValueError(f"token ids from {low} to {high} do not fit the model's vocabulary of {vocabulary}")
+        tf.debugging.assert_positive(mask[:, 0], message=message)
+        return mask
+    if not tf.reduce_all(mask[:, 0] > 0):
+        raise ValueError(f"{message}; pad on the right")
+    ids = inputs["input_ids"]
+    if ids is not None and tf.size(ids) > 0:
+        low, high = int(tf.reduce_min(ids)), int(tf.reduce_max(ids))
+        if low < 0 or high >= config.vocab_size:
+            raise ValueError(f"token ids from {low} to {high} do not fit the model's vocabulary of {config.vocab_size}")
+    return mask

@@ -13,52 +13,47 @@ from transformers import BertConfig
 _BERT = "bert"
 
 
-def checked_eta_scale(value: Any) -> float:
-    """Returns a factor on the thresholds as a float.
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_length(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0
+
+
+def _is_columns(value: Any) -> bool:
+    is_list = isinstance(value, list | tuple) and len(value) in (1, 2)
+    return is_list and all(isinstance(name, str) for name in value)
+
+
+_RULES = {
+    "adapler": (lambda value: isinstance(value, bool), bool, "true or false"),
+    "eta_scale": (_is_scale, float, "a finite number of at least 0"),
+    "max_input_length": (_is_length, int, "a positive integer or None"),
+    "text_columns": (_is_columns, list, "a list of one or two column names or None"),
+}
+
+
+def checked(name: str, value: Any) -> Any:
+    """Returns the value of a field of `AdapLeRConfig`, as the type that the file has.
 
     Raises:
-        ValueError: the value is not a finite number of at least 0.
+        ValueError: it is of the wrong type or out of range.
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0:
-        raise ValueError(f"eta_scale is {value!r}; it must be a finite number of at least 0")
-    return float(value)
-
-
-def _checked_adapler(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"adapler is {value!r}; it must be true or false")
-    return value
-
-
-def _checked_input_length(value: Any) -> int | None:
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if value is not None and (not is_integer or value < 1):
-        raise ValueError(f"max_input_length is {value!r}; it must be a positive integer or None")
-    return None if value is None else int(value)
-
-
-def _checked_text_columns(value: Any) -> list[str] | None:
-    is_list = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
-    if value is not None and (not is_list or len(value) not in (1, 2)):
-        raise ValueError(f"text_columns is {value!r}; it must be a list of one or two column names or None")
-    return None if value is None else list(value)
-
-
-_CHECKS = {
-    "adapler": _checked_adapler,
-    "eta_scale": checked_eta_scale,
-    "max_input_length": _checked_input_length,
-    "text_columns": _checked_text_columns,
-}
+    accepts, as_type, expected = _RULES[name]
+    if value is None and expected.endswith("or None"):
+        return None
+    if not accepts(value):
+        raise ValueError(f"{name} is {value!r}; it must be {expected}")
+    return as_type(value)
 
 
 class AdapLeRConfig(BertConfig):
     """BertConfig with the state of a conversion to AdapLeR.
 
     The model type is "adapler" for a converted model and "bert" otherwise, so that a directory of a converted model is
-    never loaded as a plain BERT. Directories of earlier versions have the model type "bert" and the name `MAX_LENGTH`
-    for `max_input_length`; both are read. The thresholds eta and theta are weights and not part of the configuration.
+    never loaded as a plain BERT. Directories of earlier versions have the model type "bert", `MAX_LENGTH` instead of
+    `max_input_length`, and copies of the weights eta and theta, which are ignored.
 
     Args:
         adapler: whether the model is converted.
@@ -85,7 +80,7 @@ class AdapLeRConfig(BertConfig):
         self.adapler, self.eta_scale = adapler, eta_scale
         self.max_input_length, self.text_columns = max_input_length, text_columns
         _require_bert(kwargs.pop("model_type", _BERT), "the config")
-        if adapler:  # earlier versions wrote these copies of two weights
+        if adapler:
             kwargs = {name: value for name, value in kwargs.items() if name not in ("eta", "theta")}
         super().__init__(**kwargs)
         if self.max_input_length is not None and self.max_input_length > self.max_position_embeddings:
@@ -95,7 +90,7 @@ class AdapLeRConfig(BertConfig):
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = self.attribute_map.get(name, name)
-        super().__setattr__(name, _CHECKS[name](value) if name in _CHECKS else value)
+        super().__setattr__(name, checked(name, value) if name in _RULES else value)
         if name == "adapler":
             self.model_type = type(self).model_type if value else _BERT
 

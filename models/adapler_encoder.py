@@ -28,19 +28,6 @@ ETA_MIN, ETA_MAX = 0.01, 1.0
 THETA_MIN = 1e-3
 
 
-class Between(keras.constraints.Constraint):
-    """Keeps a variable in [low, high] after every update."""
-
-    def __init__(self, low: float, high: float):
-        self.low, self.high = low, high
-
-    def __call__(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.clip_by_value(values, self.low, self.high)
-
-    def get_config(self) -> dict:
-        return {"low": self.low, "high": self.high}
-
-
 @dataclass
 class Reduction:
     """Results of an encoder run; lists have one entry per layer.
@@ -87,7 +74,7 @@ class TFAdapLeREncoder(TFBertEncoder):
             shape=(layers,),
             dtype=tf.float32,
             initializer=keras.initializers.Constant(ETA_INIT),
-            constraint=Between(ETA_MIN, ETA_MAX),
+            constraint=lambda eta: tf.clip_by_value(eta, ETA_MIN, ETA_MAX),
             experimental_autocast=False,
         )
         self.theta = self.add_weight(
@@ -95,7 +82,7 @@ class TFAdapLeREncoder(TFBertEncoder):
             shape=(layers - 1,),
             dtype=tf.float32,
             initializer="ones",
-            constraint=Between(THETA_MIN, float("inf")),
+            constraint=lambda theta: tf.maximum(theta, THETA_MIN),
             experimental_autocast=False,
         )
         self._add_run_time_state(layers)

@@ -19,13 +19,11 @@ def slope(epoch: int, epochs: int) -> float:
 class SlopeSchedule(keras.callbacks.Callback):
     """Sets lambda at the start of each epoch; validation within `fit` uses the step function of inference.
 
-    `fit` of a converted model adds this callback unless its callbacks include one. A subclass with its own `slope`
-    makes another schedule.
+    `fit` of a converted model adds this callback unless its callbacks include one. A subclass with its own
+    `slope(epoch, epochs)` makes another schedule.
     """
 
-    def slope(self, epoch: int, epochs: int) -> float:
-        """Returns lambda of epoch `epoch`, counted from 0, of a run of `epochs`."""
-        return slope(epoch, epochs)
+    slope = staticmethod(slope)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._lambda.assign(self.slope(epoch, self.params["epochs"]))

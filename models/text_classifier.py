@@ -11,7 +11,7 @@ import tensorflow as tf
 from transformers import AutoTokenizer
 
 from models.adapler_bert import TFAdapLeRForSequenceClassification
-from models.adapler_config import checked_eta_scale
+from models.adapler_config import checked
 
 Text = str | tuple[str, str] | Mapping[str, str]
 
@@ -39,7 +39,7 @@ class AdapLeRPredictor:
         self.tokenizer = AutoTokenizer.from_pretrained(model_dir)
         self.model = TFAdapLeRForSequenceClassification.from_pretrained(model_dir)
         self.batch_size = batch_size
-        self.eta_scale = None if eta_scale is None else checked_eta_scale(eta_scale)
+        self.eta_scale = None if eta_scale is None else checked("eta_scale", eta_scale)
 
     def __call__(self, texts: Text | Iterable[Text], spans: bool = False) -> list[dict]:
         """Returns the answer to each text, in order.

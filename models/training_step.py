@@ -78,6 +78,8 @@ class TrainingStep:
     at the lambda that the caller assigns to `model.bert.encoder.removal_lambda`.
     """
 
+    objective: Objective | None = None
+
     def compile(self, optimizer="rmsprop", *args, objective=None, speedup_optimizer=None, cp_optimizer=None, **kwargs):
         """As in Keras, with the objective and the optimisers of AdapLeR.
 
@@ -110,11 +112,7 @@ class TrainingStep:
 
     @property
     def metrics(self):
-        return [self.loss_trackers[name] for name in self.logged] if self._has_objective else super().metrics
-
-    @property
-    def _has_objective(self) -> bool:
-        return getattr(self, "objective", None) is not None
+        return [self.loss_trackers[name] for name in self.logged] if self.objective else super().metrics
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
         """As in Keras; `callbacks` may include another `SlopeSchedule`."""
@@ -168,7 +166,7 @@ class TrainingStep:
     def train_step(self, data):
         """Updates the parameters with one batch; see the class for its form. Returns the logged means so far."""
         self._require_training_slope()
-        if not self._has_objective:
+        if self.objective is None:
             return super().train_step(data)
         groups = self.parameter_groups()
         gradients, sums, examples = self._accumulate(self._unpack(data, training=True), groups)
@@ -182,7 +180,7 @@ class TrainingStep:
 
         Without saliencies in the targets, the result has no `cp_loss`.
         """
-        if not self._has_objective:
+        if self.objective is None:
             return super().test_step(data)
         inputs, targets, weights = self._unpack(data, training=False)
         losses = self.losses_per_example(inputs, targets, weights, training=False)
@@ -240,18 +238,24 @@ class TrainingStep:
 
     def _accumulate(self, batch: tuple[dict, dict, tf.Tensor], groups: list[ParameterGroup]):
         """Returns this replica's gradients of each group, sums of the logged quantities, and number of examples."""
-        examples = tf.size(batch[2])
+        examples, steps = tf.size(batch[2]), self.objective.acc_steps
         context = tf.distribute.get_replica_context()
         all_examples = tf.cast(context.all_reduce(tf.distribute.ReduceOp.SUM, examples), tf.float32)
-        totals, logs, steps = None, None, self.objective.acc_steps
-        for step in range(steps):
+        if (
+            steps == 1
+        ):  # as published, the embeddings' gradients stay sparse: clipping counts each occurrence of a token
+            return *self.group_gradients(*batch[:2], groups, all_examples, batch[2]), examples
+
+        def add_micro_batch(step, totals):
             rows = slice(examples * step // steps, examples * (step + 1) // steps)
-            with tf.control_dependencies([] if totals is None else tf.nest.flatten(totals)):
-                part = tf.nest.map_structure(lambda tensor, rows=rows: tf.identity(tensor[rows]), batch)
-                gradients, sums = self.group_gradients(*part[:2], groups, all_examples, part[2])
-            totals = gradients if totals is None else tf.nest.map_structure(tf.add, totals, gradients)
-            logs = sums if logs is None else tf.nest.map_structure(tf.add, logs, sums)
-        return totals, logs, examples
+            inputs, targets, weights = tf.nest.map_structure(lambda tensor: tensor[rows], batch)
+            parts = self.group_gradients(inputs, targets, groups, all_examples, weights)
+            return step + 1, tf.nest.map_structure(_add, totals, parts)
+
+        zeros = [[tf.zeros(v.shape, v.dtype) for v in group.variables] for group in groups]
+        start = 0, (zeros, dict.fromkeys(self.logged, tf.zeros([])))
+        loop = tf.while_loop(lambda step, _: step < steps, add_micro_batch, start, parallel_iterations=1)
+        return *loop[1], examples
 
     def group_gradients(self, inputs, targets, groups: list[ParameterGroup], all_examples, sample_weight=None):
         """Returns the gradients of each group, and the sums of the logged quantities.
@@ -294,7 +298,7 @@ class TrainingStep:
     def _gradients_of(self, tape: tf.GradientTape, loss: tf.Tensor, group: ParameterGroup) -> list[tf.Tensor]:
         """Returns gradients in the order of `group.variables`; theta's is taken at its probe (paper, section 3.2)."""
         if group.loss != "speed_loss":
-            return _dense_if(self.objective.acc_steps > 1, tape.gradient(loss, group.variables))
+            return tape.gradient(loss, group.variables)
         encoder = self.bert.encoder
         eta, probe = tape.gradient(loss, [encoder.eta, encoder.theta_probe], unconnected_gradients="zero")
         return [eta, probe / (encoder.theta + _TINY_THETA)]
@@ -307,6 +311,11 @@ class TrainingStep:
             pairs = zip(gradients[start : start + len(variables)], variables, strict=True)
             optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
             start += len(variables)
+
+
+def _add(total: tf.Tensor, part: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
+    """Returns the sum, with the static shape that a loop needs."""
+    return total + tf.ensure_shape(tf.convert_to_tensor(part), total.shape)
 
 
 def attention_mask_of(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -323,12 +332,3 @@ def _by_name(inputs: Any) -> dict[str, tf.Tensor]:
     if isinstance(inputs, Mapping):
         return dict(inputs)
     return dict(zip(("input_ids", "attention_mask", "token_type_ids"), tf.nest.flatten(inputs), strict=False))
-
-
-def _dense_if(condition: bool, gradients: list) -> list:
-    """Returns dense gradients if the condition holds.
-
-    Sums of micro-batches need dense gradients. A single batch keeps the sparse gradients of the embeddings, as
-    published: clipping then counts a row once for each occurrence of its token.
-    """
-    return [tf.convert_to_tensor(gradient) for gradient in gradients] if condition else gradients
