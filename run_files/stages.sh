@@ -20,7 +20,7 @@ stage() {
     shift
   fi
   mapfile -d '' flags < <("$python" -m tools.runtime.forward_flags "$name" "${COMMON[@]}" "$@" "${user_flags[@]}")
-  wait $! # with set -e, a failure of the selection ends the pipeline
+  wait $! || return 2 # a failed selection of flags ends the pipeline
   "$python" "${script[@]}" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}"
 }
 
