@@ -25,6 +25,19 @@ def task_loss(labels: tf.Tensor, logits: tf.Tensor, class_weights: Sequence[floa
     return loss if class_weights is None else loss * tf.gather(tf.constant(class_weights, tf.float32), labels)
 
 
+def distillation_loss(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float) -> tf.Tensor:
+    """Returns the divergence of the predictions from the teacher's, softened: [B, labels] twice -> [B].
+
+    KL(teacher || prediction) at the temperature, times its square; for a regression the squared error.
+    """
+    logits = tf.cast(logits, tf.float32)
+    if logits.shape[-1] == 1:
+        return tf.square(logits[:, 0] - teacher_logits[:, 0])
+    target = tf.nn.log_softmax(teacher_logits / temperature)
+    prediction = tf.nn.log_softmax(logits / temperature)
+    return temperature**2 * tf.reduce_sum(tf.exp(target) * (target - prediction), axis=-1)
+
+
 def length_loss(lengths: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns the remaining tokens summed over layers (paper, equation 8): L tensors [B] -> [B]."""
     return tf.add_n(list(lengths))

@@ -11,10 +11,13 @@ import tf_keras as keras
 from transformers import AdamWeightDecay, create_optimizer
 
 from models.length_reduction import INFERENCE_LAMBDA
-from models.losses import contribution_loss, length_loss, task_loss
+from models.losses import contribution_loss, distillation_loss, length_loss, task_loss
 from models.slope_schedule import SlopeSchedule
+from models.speed_target import SpeedTarget
 
 _TINY_THETA = 1e-7
+TARGETS = ("labels", "saliency", "teacher_logits")
+COSTS = ("flops", "bert_flops")
 
 
 def adam(
@@ -44,6 +47,9 @@ class Objective:
         class_weights: one factor per label, or None.
         acc_steps: micro-batches into which a batch is split to save memory; the update equals that of the whole batch.
         clip_norm: largest global norm of a group's gradient, or None.
+        speed_target: a FLOPs speedup to train for, in place of phi; converted models only.
+        distillation: weight of the divergence from `teacher_logits` in the targets; the task loss has the rest.
+        temperature: of the distillation.
     """
 
     gamma: float = 0.0
@@ -51,6 +57,9 @@ class Objective:
     class_weights: Sequence[float] | None = None
     acc_steps: int = 1
     clip_norm: float | None = None
+    speed_target: SpeedTarget | None = None
+    distillation: float = 0.0
+    temperature: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,15 @@ class TrainingStep:
     def logged(self) -> tuple[str, ...]:
         """Names of the logged quantities."""
         return ("loss", "cp_loss", "tokens_left") if self.is_adapler else ("loss",)
+
+    @property
+    def _speed_target(self) -> SpeedTarget | None:
+        return self.objective.speed_target if self.is_adapler else None
+
+    @property
+    def _summed(self) -> tuple[str, ...]:
+        """Names of the quantities that a training step sums over its examples."""
+        return self.logged if self._speed_target is None else (*self.logged, *COSTS)
 
     @property
     def metrics(self):
@@ -173,6 +191,9 @@ class TrainingStep:
         context = tf.distribute.get_replica_context()
         for group, group_gradients in zip(groups, gradients, strict=True):
             self._update(group, context.all_reduce(tf.distribute.ReduceOp.SUM, group_gradients))
+        if self._speed_target is not None:
+            costs = context.all_reduce(tf.distribute.ReduceOp.SUM, [sums.pop(name) for name in COSTS])
+            self._speed_target.update(self.bert.encoder.eta, *costs)
         return self._log(sums, examples)
 
     def test_step(self, data):
@@ -203,13 +224,15 @@ class TrainingStep:
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         targets = targets if isinstance(targets, Mapping) else {"labels": targets}
         needed = ["labels", "saliency"] if training and self.is_adapler else ["labels"]
+        if training and self.objective.distillation:
+            needed.append("teacher_logits")
         missing = [name for name in needed if targets.get(name) is None]
         if missing:
             raise ValueError(
                 f"the targets have no {' and no '.join(missing)}: this model needs (inputs, targets) with the "
                 f"targets as a dict of {' and '.join(needed)}"
             )
-        targets = {name: targets[name] for name in ("labels", "saliency") if targets.get(name) is not None}
+        targets = {name: targets[name] for name in TARGETS if targets.get(name) is not None}
         if weights is None:
             weights = tf.ones(tf.shape(targets["labels"])[:1])
         return _by_name(inputs), targets, tf.cast(tf.reshape(weights, [-1]), tf.float32)
@@ -253,7 +276,7 @@ class TrainingStep:
             return step + 1, tf.nest.map_structure(_add, totals, parts)
 
         zeros = [[tf.zeros(v.shape, v.dtype) for v in group.variables] for group in groups]
-        start = 0, (zeros, dict.fromkeys(self.logged, tf.zeros([])))
+        start = 0, (zeros, dict.fromkeys(self._summed, tf.zeros([])))
         loop = tf.while_loop(lambda step, _: step < steps, add_micro_batch, start, parallel_iterations=1)
         return *loop[1], examples
 
@@ -269,7 +292,7 @@ class TrainingStep:
             losses = self.losses_per_example(inputs, targets, sample_weight)
             means = {group.loss: tf.reduce_sum(losses[group.loss]) / all_examples for group in groups}
         gradients = [self._gradients_of(tape, means[group.loss], group) for group in groups]
-        return gradients, {name: tf.reduce_sum(losses[name]) for name in self.logged}
+        return gradients, {name: tf.reduce_sum(losses[name]) for name in self._summed}
 
     def losses_per_example(self, inputs, targets, sample_weight=None, training: bool = True) -> dict[str, tf.Tensor]:
         """Returns every loss, times the sample weight, and the share of tokens left, each [B]."""
@@ -279,7 +302,11 @@ class TrainingStep:
             return {"loss": weight * task_loss(targets["labels"], logits, objective.class_weights)}
         encoder, eta_scale = self.bert.encoder, 1.0 if training else self.eta_scale
         outputs = self(inputs, training=training, eta_scale=eta_scale)
-        cross_entropy = weight * task_loss(targets["labels"], outputs.logits, objective.class_weights)
+        cross_entropy = task_loss(targets["labels"], outputs.logits, objective.class_weights)
+        if objective.distillation and "teacher_logits" in targets:
+            divergence = distillation_loss(targets["teacher_logits"], outputs.logits, objective.temperature)
+            cross_entropy += objective.distillation * (divergence - cross_entropy)
+        cross_entropy *= weight
         mask = attention_mask_of(inputs)
         tokens = length_loss(outputs.lengths)
         losses = {
@@ -287,6 +314,10 @@ class TrainingStep:
             "tokens_left": tokens / (len(encoder.layer) * tf.cast(tf.reduce_sum(mask, axis=-1), tf.float32)),
             "speed_loss": cross_entropy + objective.phi * weight * tokens,
         }
+        if training and self._speed_target is not None:
+            cost, bert_cost = self._speed_target.costs(outputs, mask, encoder.eta)
+            penalty = self._speed_target.penalty(cost, bert_cost)
+            losses |= {"flops": cost, "bert_flops": bert_cost, "speed_loss": cross_entropy + weight * penalty}
         if "saliency" in targets:
             eta, saliency = encoder.thresholds(eta_scale), targets["saliency"]
             losses["cp_loss"] = weight * contribution_loss(

@@ -37,7 +37,9 @@ def fine_tune(run: Run) -> None:
     train = load_examples(run.task, "train", tokenizer, run.max_length, run.data_options)
     dev = load_examples(run.task, "validation", tokenizer, run.max_length, run.data_options)
     optimizer = adam(training.learning_rate, *step_counts(training, len(train)), 1e-8, weight_decay=0.01)
-    model.compile(optimizer, objective=Objective(class_weights=run.task.class_weights, acc_steps=training.acc_steps))
+    clip_norm = training.clip_norm or None
+    objective = Objective(class_weights=run.task.class_weights, acc_steps=training.acc_steps, clip_norm=clip_norm)
+    model.compile(optimizer, objective=objective)
     scores_file = run.folder / SCORES
     callback = KeepFineTuned(run.task, dev, training.evaluation_batch_size, scores_file, run.paths, training.keep_best)
     fit(model, train, training, run.seed, callback, run.folder)

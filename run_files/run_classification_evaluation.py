@@ -1,7 +1,8 @@
 """Stage 4: scores a model and counts its FLOPs on validation and test, or on one --SPLIT.
 
 MODEL_PATH is .h5 weights (with --LR_MODEL if they are an AdapLeR's) or a save_pretrained directory. Writes
-logs/evaluation_<model>.json, and each example's FLOPs and lengths to logs/flops_per_example/<model>_<split>.npz.
+logs/evaluation_<model>.json, and logits, FLOPs and lengths of each example to
+logs/flops_per_example/<model>_<split>.npz.
 """
 
 import sys
@@ -27,6 +28,7 @@ from tools.evaluation.evaluate import (
     lr_mode_agreement,
     predict,
     published_speedup,
+    scored_rows,
 )
 from tools.runtime.checkpoints import load_model, tokenizer_of
 from tools.runtime.run import Run
@@ -47,7 +49,12 @@ def evaluate(run: Run) -> None:
         flops = flops_per_example(model, predictions)
         file = run.paths.flops_per_example(model_path, split)
         with atomic_write(file) as temporary:
-            np.savez(temporary, row_ids=examples.row_ids, lengths=predictions.lengths, **flops)
+            columns = {
+                "row_ids": examples.row_ids,
+                "labels": examples.labels,
+                "scored": scored_rows(run.task, examples),
+            }
+            np.savez(temporary, **columns, logits=predictions.logits, lengths=predictions.lengths, **flops)
         pickled = file.with_suffix(".pkl")
         pickled.unlink(missing_ok=True)  # an earlier evaluation's
         if evaluation.flops_pickle:

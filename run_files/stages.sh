@@ -6,9 +6,42 @@ if [ ! -f "$settings" ]; then
   exit 2
 fi
 python=${PYTHON:-python}
-user_flags=("$@")
-COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=() INITIAL=backbone CHOOSE_ETA_SCALE=yes
+
+# The published settings: those of the published README's SST-2 example, for every task.
+COMMON=() SALIENCIES=()
+FINE_TUNE=(--EPOCHS 5 --LEARNING_RATE 2e-5 --CLIP_NORM 0)
+TRAIN_ADAPLER=(--EPOCHS 5 --LEARNING_RATE 3e-5 --GAMMA 0.005 --PHI 0.0005)
+INITIAL=backbone CHOOSE_ETA_SCALE=yes
+# The recipe of a run with a target speedup: stages 1 and 3 alike, stage 3 from the fine-tuned weights.
+RECIPE=(--EPOCHS 3 --LEARNING_RATE 5e-5 --GROUP_BY_LENGTH)
+TARGET_FINE_TUNE=() # what fine-tuning needs beside it
+TARGET=2 USE_TARGET=no
 source "$settings"
+
+# --TARGET stands for the task's own --TARGET_SPEEDUP; --PUBLISHED takes the published settings where a target is usual.
+user_flags=()
+for flag in "$@"; do
+  case $flag in
+    --TARGET | --target)
+      USE_TARGET=yes
+      ;;
+    --PUBLISHED | --published)
+      USE_TARGET=no
+      ;;
+    --TARGET_SPEEDUP | --target_speedup)
+      USE_TARGET=yes
+      user_flags+=("$flag")
+      ;;
+    *)
+      user_flags+=("$flag")
+      ;;
+  esac
+done
+if [ "$USE_TARGET" = yes ]; then
+  FINE_TUNE=("${RECIPE[@]}" "${TARGET_FINE_TUNE[@]}")
+  TRAIN_ADAPLER=("${RECIPE[@]}" --TARGET_SPEEDUP "$TARGET")
+  INITIAL=fine_tuned CHOOSE_ETA_SCALE=no # stage 3 trims the model to its target
+fi
 "$python" -m tools.runtime.forward_flags check "${COMMON[@]}" "${FINE_TUNE[@]}" "${SALIENCIES[@]}" "${TRAIN_ADAPLER[@]}" "${user_flags[@]}"
 
 # stage NAME SCRIPT|-m MODULE [flags]: runs a stage with the flags that it accepts; the user's come last, so they win

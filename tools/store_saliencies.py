@@ -36,7 +36,7 @@ def store_saliencies(run: Run) -> None:
             print(f"{files.matrix} is already stored", flush=True)
             continue
         load_weights(model, files.weights)
-        files.write(saliency_matrix(model, examples, run.max_length, batch_size), examples)
+        files.write(*saliency_matrix(model, examples, run.max_length, batch_size), examples)
         print(files.matrix, flush=True)
 
 

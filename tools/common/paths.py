@@ -75,8 +75,8 @@ class TaskPaths:
         """run.json, scores.jsonl, TensorBoard's events and the backup of one run of a stage (on one model)."""
         return self.logs / stage / (_model_name(model_path) if model_path else "")
 
-    def adapler_run(self, save_name: str, gamma: float, phi: float) -> Path:
-        return self.adapler_run_of(self.adapler(save_name, gamma, phi))
+    def adapler_run(self, model_name: str) -> Path:
+        return self.adapler_run_of(self.adapler(model_name))
 
     def adapler_run_of(self, model_path: Path) -> Path:
         """Folder of the run that made these weights, chosen or last."""
@@ -108,15 +108,15 @@ class TaskPaths:
     def rationales(self, model_path: Path, split: str) -> Path:
         return self.logs / f"rationales_{_model_name(model_path)}_{split}.json"
 
-    def adapler(self, save_name: str, gamma: float, phi: float) -> Path:
+    def adapler(self, model_name: str) -> Path:
         """The chosen epoch's weights; the save_pretrained directory is the same without .h5."""
-        return self.adaptive_models / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr.h5"
+        return self.adaptive_models / f"{model_name}_lr.h5"
 
-    def adapler_last(self, save_name: str, gamma: float, phi: float) -> Path:
-        return self.adaptive_models / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr_last.h5"
+    def adapler_last(self, model_name: str) -> Path:
+        return self.adaptive_models / f"{model_name}_lr_last.h5"
 
-    def adapler_log(self, save_name: str, gamma: float, phi: float) -> Path:
-        return self.logs / f"{save_name}_GAMMA{gamma}_PHI{phi}_lr_logs.json"
+    def adapler_log(self, model_name: str) -> Path:
+        return self.logs / f"{model_name}_lr_logs.json"
 
     @property
     def adapler_logs(self) -> list[Path]:

@@ -27,6 +27,7 @@ class Examples:
         labels: int32 [N], or float32 for a regression; -1 where unknown.
         pad_id: what fills up batches.
         saliency: ragged float32 [N, None] over the same tokens, once joined.
+        teacher_logits: logits of the fine-tuned model, float32 [N, labels], once joined.
         rationale: ragged int32 [N, None], 1 at the human rationale's tokens, where asked for.
         word: ragged int32 [N, None], the word that each token is a piece of, -1 at special tokens, with `rationale`.
         documents: the row that each window was cut from, int64 [N], where the task has windows.
@@ -41,6 +42,7 @@ class Examples:
     rationale: tf.RaggedTensor | None = None
     word: tf.RaggedTensor | None = None
     documents: np.ndarray | None = None
+    teacher_logits: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -66,8 +68,11 @@ class Examples:
             name: None if getattr(self, name) is None else tf.gather(getattr(self, name), order)
             for name in ("input_ids", "token_type_ids", "saliency", "rationale", "word")
         }
-        documents = None if self.documents is None else self.documents[order]
-        return replace(self, row_ids=self.row_ids[order], labels=self.labels[order], documents=documents, **ragged)
+        arrays = {
+            name: None if getattr(self, name) is None else getattr(self, name)[order]
+            for name in ("row_ids", "labels", "documents", "teacher_logits")
+        }
+        return replace(self, **arrays, **ragged)
 
     def replace_tokens(self, input_ids: tf.RaggedTensor, token_type_ids: tf.RaggedTensor) -> Examples:
         """The same examples with other tokens, and without what belonged to the old ones."""
@@ -84,6 +89,8 @@ class Examples:
         arrays = [self.row_ids, self.token_checksums(), self.labels]
         if self.saliency is not None:
             arrays.append(self.saliency.values.numpy())
+        if self.teacher_logits is not None:
+            arrays.append(self.teacher_logits)
         return zlib.crc32(b"".join(array.tobytes() for array in arrays))
 
     def shuffled(self, seed: int) -> Examples:
@@ -110,6 +117,8 @@ class Examples:
         targets = {"labels": self.labels}
         if self.saliency is not None:
             targets["saliency"] = self.saliency
+        if self.teacher_logits is not None:
+            targets["teacher_logits"] = self.teacher_logits
         examples = tf.data.Dataset.from_tensor_slices((inputs, targets))
         if reshuffle_seed is not None:
             examples = examples.shuffle(len(self), seed=reshuffle_seed)

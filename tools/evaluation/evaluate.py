@@ -96,11 +96,16 @@ def evaluation_summary(task: Task, model, examples: Examples, predictions: Predi
 def _scores(task: Task, examples: Examples, logits: np.ndarray) -> dict[str, float]:
     if not task.windowed:
         return score(task.metrics, examples.labels, logits)
-    evidence = has_evidence(examples)
+    evidence = scored_rows(task, examples)
     windows = score(task.metrics, examples.labels[evidence], logits[evidence])
     logits_by_document, first = document_logits(logits, examples.documents)
     documents = score(task.metrics, examples.labels[first], logits_by_document)
     return windows | {f"document_{name}": value for name, value in documents.items()}
+
+
+def scored_rows(task: Task, examples: Examples) -> np.ndarray:
+    """The examples that the primary metric counts, bool [N]: all, or the windows with evidence."""
+    return has_evidence(examples) if task.windowed else np.ones(len(examples), bool)
 
 
 def flops_per_example(model, predictions: Predictions) -> dict[str, np.ndarray]:

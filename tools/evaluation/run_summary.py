@@ -15,11 +15,14 @@ from tools.runtime.arguments import STAGES
 if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["summarize"], __doc__)  # before the imports that take seconds
 
+import numpy as np
+
 from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.common.provenance import VERSION
 from tools.data.rows import DataOptions, load_rows
+from tools.evaluation.intervals import paired_difference
 from tools.explanations.token_traces import trace
 from tools.explanations.token_views import as_text
 from tools.results.tables import run_table
@@ -69,7 +72,28 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "bert": _evaluation(paths.evaluation(paths.fine_tuned(best))),
         "adapler": _evaluation(paths.evaluation(model_path, saved_eta_scale(model_path))),
     }
+    summary["target_speedup"] = records["train_adapler"]["settings"].get("target_speedup")
+    pair = paths.fine_tuned(best), model_path
+    summary["splits"] = {
+        split: _comparison(summary, split, *(paths.flops_per_example(path, split) for path in pair))
+        for split in ("validation", "test")
+        if run.task.primary_metric in summary["adapler"].get(split, {})
+    }
     return portable(summary)
+
+
+def _comparison(summary: dict, split: str, fine_tuned: Path, adapler: Path) -> dict:
+    """Speedup, score, fine-tuned score and their difference with its 95 % interval, on one split."""
+    metric = summary["metric"]
+    with np.load(fine_tuned, allow_pickle=False) as before, np.load(adapler, allow_pickle=False) as after:
+        if not np.array_equal(before["row_ids"], after["row_ids"]):
+            raise UserError(f"{fine_tuned} and {adapler} hold other examples; evaluate both models with the same flags")
+        rows = after["scored"]
+        difference = paired_difference(
+            metric, *(values[rows] for values in (after["labels"], before["logits"], after["logits"]))
+        )
+    scores = {"score": summary["adapler"][split][metric], "fine_tuned": summary["bert"][split][metric]}
+    return {"speedup": summary["adapler"][split]["speedup"], **scores, **difference, "examples": int(rows.sum())}
 
 
 def portable(value):

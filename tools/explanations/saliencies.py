@@ -33,6 +33,13 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
     Returns:
         float32 [batch, length], zero at padding.
     """
+    return saliency_and_logits(model, inputs, labels)[0]
+
+
+def saliency_and_logits(
+    model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`gradient_x_input`, [batch, length], and the logits that it comes from, float32 [batch, labels]."""
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=False, output_hidden_states=True)
         regression = outputs.logits.shape[-1] == 1
@@ -40,20 +47,25 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
     embedded = outputs.hidden_states[0]
     gradient = tape.gradient(gold, embedded)
     saliency = tf.norm(tf.cast(gradient * embedded, tf.float32), axis=-1)
-    return saliency * tf.cast(inputs.get("attention_mask", 1), tf.float32)
+    saliency *= tf.cast(inputs.get("attention_mask", 1), tf.float32)
+    return saliency, tf.cast(outputs.logits, tf.float32)
 
 
-def saliency_matrix(model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int) -> np.ndarray:
-    """Saliencies of all examples, in their order: float32 [N, max_length]."""
-    compute = compiled_once(gradient_x_input, model, [INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
+def saliency_matrix(
+    model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Saliencies, float32 [N, max_length], and logits, float32 [N, labels], of all examples in their order."""
+    compute = compiled_once(saliency_and_logits, model, [INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])
     matrix = np.zeros((len(examples), max_length), np.float32)
+    logits = np.zeros((len(examples), model.config.num_labels), np.float32)
 
     def run(inputs, targets):
-        return [compute(inputs, tf.cast(targets["labels"], tf.int32))]
+        return compute(inputs, tf.cast(targets["labels"], tf.int32))
 
-    for position, (row,) in stream_results(run, examples, batch_size, "saliencies"):
+    for position, (row, example_logits) in stream_results(run, examples, batch_size, "saliencies"):
         matrix[position, : len(row)] = row
-    return matrix
+        logits[position] = example_logits
+    return matrix, logits
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ class SaliencyFiles:
 
     Attributes:
         matrix: saliencies, float32 [N, max_length].
-        rows: row ids and token checksums of the matrix's examples, and the checksum of the weights.
+        rows: row ids, token checksums and logits of the matrix's examples, and the checksum of the weights.
         weights: the fine-tuned weights that the saliencies came from.
     """
 
@@ -75,28 +87,28 @@ class SaliencyFiles:
         """The files of a split and an epoch of fine-tuning, counted from 1."""
         return cls(paths.saliency_matrix(split, epoch), paths.saliency_rows(split, epoch), paths.fine_tuned(epoch))
 
-    def write(self, matrix: np.ndarray, examples: Examples) -> None:
+    def write(self, matrix: np.ndarray, logits: np.ndarray, examples: Examples) -> None:
         """Writes the matrix, then the rows: an interruption in between leaves a pair that `read` refuses."""
         write_array(self.matrix, matrix)
-        columns = {"row_ids": examples.row_ids, "checksums": examples.token_checksums()}
+        columns = {"row_ids": examples.row_ids, "checksums": examples.token_checksums(), "logits": logits}
         with atomic_write(self.rows) as temporary:
             np.savez(temporary, **columns, weights=file_checksum(self.weights))
 
     def hold(self, examples: Examples) -> bool:
         """Whether the files hold the saliencies of these examples and the present weights."""
         try:
-            _, checksums, weights = self._read_rows()
+            columns = self._read_rows()
         except UNREADABLE:
             return False
-        same_tokens = np.array_equal(checksums, examples.token_checksums())
-        return self.matrix.exists() and same_tokens and weights == file_checksum(self.weights)
+        same_tokens = np.array_equal(columns["checksums"], examples.token_checksums())
+        return self.matrix.exists() and same_tokens and columns["weights"] == file_checksum(self.weights)
 
-    def _read_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _read_rows(self) -> dict[str, np.ndarray]:
         with np.load(self.rows, allow_pickle=False) as columns:
-            return columns["row_ids"], columns["checksums"], columns["weights"]
+            return {name: columns[name] for name in ("row_ids", "checksums", "weights", "logits")}
 
-    def read(self, examples: Examples, command: str) -> np.ndarray:
-        """The examples' rows of the matrix, matched by row id, [N, max_length].
+    def read(self, examples: Examples, command: str) -> tuple[np.ndarray, np.ndarray]:
+        """The examples' saliencies, [N, max_length], and logits, [N, labels], matched by row id.
 
         Args:
             command: the command that stores saliencies, for the error message.
@@ -107,7 +119,8 @@ class SaliencyFiles:
         """
         try:
             matrix = np.load(self.matrix, mmap_mode="r", allow_pickle=False)
-            row_ids, checksums, weights = self._read_rows()
+            columns = self._read_rows()
+            row_ids, checksums, weights = columns["row_ids"], columns["checksums"], columns["weights"]
         except UNREADABLE as error:
             cause = str(error).split(". ")[0]  # NumPy goes on to say how to load pickles all the same
             raise UserError(f"cannot read the saliencies {self.matrix} ({cause}); run {command}") from error
@@ -130,11 +143,16 @@ class SaliencyFiles:
         rows = np.asarray(matrix[positions])
         if not np.isfinite(rows).all():
             raise UserError(f"{self.matrix} holds values that are not finite; run {command}")
-        return rows
+        return rows, columns["logits"][positions]
 
 
 def join(examples: Examples, stored: list[SaliencyFiles], command: str) -> Examples:
-    """The examples with their mean saliency over several epochs; arguments and errors as of `SaliencyFiles.read`."""
-    mean = np.mean([files.read(examples, command) for files in stored], axis=0)
+    """The examples with their mean saliency over several epochs, and the logits of the first of these.
+
+    Arguments and errors as of `SaliencyFiles.read`.
+    """
+    saliencies, logits = zip(*(files.read(examples, command) for files in stored), strict=True)
+    mean = np.mean(saliencies, axis=0)
     is_token = np.arange(mean.shape[1]) < examples.lengths[:, np.newaxis]
-    return replace(examples, saliency=tf.RaggedTensor.from_row_lengths(mean[is_token], examples.lengths))
+    saliency = tf.RaggedTensor.from_row_lengths(mean[is_token], examples.lengths)
+    return replace(examples, saliency=saliency, teacher_logits=logits[0])

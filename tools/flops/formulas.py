@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from models.contribution_predictor import WIDTH as PREDICTOR_WIDTH
 
@@ -59,12 +60,12 @@ def predictor_flops(config: Any, tokens: np.ndarray) -> np.ndarray:
 
 def bert_terms(config: Any, n: np.ndarray | int) -> dict[str, np.ndarray]:
     """Plain BERT for sequence classification on n tokens: term -> FLOPs, summed over layers."""
-    tokens = np.asarray(n, np.float64)
+    tokens = _as_tokens(n)
     layer = layer_terms(config, tokens)
     return {
         "embeddings": embedding_flops(config, tokens),
         **{name: config.num_hidden_layers * flops for name, flops in layer.items()},
-        **{name: np.full_like(tokens, flops) for name, flops in head_terms(config).items()},
+        **{name: flops + 0 * tokens for name, flops in head_terms(config).items()},
     }
 
 
@@ -78,20 +79,19 @@ def adapler_terms(config: Any, lengths: np.ndarray) -> dict[str, np.ndarray]:
     Raises:
         ValueError: the last axis does not have L+1 entries.
     """
-    tokens = np.asarray(lengths, np.float64)
+    tokens = _as_tokens(lengths)
     layers = config.num_hidden_layers
-    if tokens.ndim == 0 or tokens.shape[-1] != layers + 1:
+    if len(tokens.shape) == 0 or tokens.shape[-1] != layers + 1:
         raise ValueError(
             f"lengths of shape {tokens.shape}: the last axis needs {layers + 1} entries, the input's length and one "
             f"for each of {layers} layers"
         )
     entered, ran_on = tokens[..., :-1], tokens[..., 1:]
-    heads = {name: np.full_like(tokens[..., 0], flops) for name, flops in head_terms(config).items()}
     return {
         "embeddings": embedding_flops(config, tokens[..., 0]) + RUNNING_MASK_OPERATIONS * tokens[..., 0],
-        **{name: flops.sum(axis=-1) for name, flops in layer_terms(config, ran_on).items()},
-        "contribution predictors": predictor_flops(config, entered).sum(axis=-1),
-        **heads,
+        **{name: _over_layers(flops) for name, flops in layer_terms(config, ran_on).items()},
+        "contribution predictors": _over_layers(predictor_flops(config, entered)),
+        **{name: flops + 0 * tokens[..., 0] for name, flops in head_terms(config).items()},
     }
 
 
@@ -105,6 +105,13 @@ def adapler_flops(config: Any, lengths: np.ndarray) -> np.ndarray:
     return sum(adapler_terms(config, lengths).values())
 
 
+def largest_speedup(config: Any, n: np.ndarray) -> float:
+    """FLOPs speedup over inputs of n tokens, [N], if the first layer's predictor drops everything but [CLS]."""
+    lengths = np.ones([len(n), config.num_hidden_layers + 1])
+    lengths[:, 0] = n
+    return float(bert_flops(config, n).sum() / adapler_flops(config, lengths).sum())
+
+
 def published_bert_flops(n: np.ndarray, labels: int) -> np.ndarray:
     """The published closed form for BERT-base."""
     n = np.asarray(n, np.float64)
@@ -116,6 +123,16 @@ def published_adapler_flops(lengths: np.ndarray, labels: int) -> np.ndarray:
     lengths = np.asarray(lengths, np.float64)
     layers = (3156 * lengths**2 + 14233554 * lengths).sum(axis=-1)
     return 1183537 + 1537 * (labels - 1) + 6152 * lengths[..., 0] + layers
+
+
+def _as_tokens(tokens: Any) -> Any:
+    """float64 array; a TensorFlow tensor stays one, so that FLOPs can be differentiated in the lengths."""
+    return tokens if tf.is_tensor(tokens) else np.asarray(tokens, np.float64)
+
+
+def _over_layers(flops: Any) -> Any:
+    """[..., L] -> [...]."""
+    return sum(flops[..., layer] for layer in range(flops.shape[-1]))
 
 
 def _activation(config: Any) -> int:

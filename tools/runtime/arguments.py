@@ -22,6 +22,9 @@ from tools.runtime.argument_types import (
 ALLOWED_LOSS = 0.01
 """How much worse than the best fine-tuned score a chosen AdapLeR may be (paper, section 4.2)."""
 
+TARGET_GAMMA = 0.05
+"""Weight of the Contribution Predictors' loss when a run has a target speedup."""
+
 DEFAULT_MAX_LENGTH = 128
 """Tokens that an example is cut to when neither --MAX_LENGTH nor the model's directory says otherwise."""
 
@@ -103,6 +106,9 @@ class TrainingArguments(BatchArguments):
     initial_model_path: Path | None = flag("start from these fine-tuned .h5 weights, not from the backbone", None)
 
     def __post_init__(self) -> None:
+        """Continued by the next group's, where a stage combines them."""
+        if hasattr(super(), "__post_init__"):
+            super().__post_init__()
         if self.reshuffle and self.group_by_length:
             raise UserError("--RESHUFFLE and --GROUP_BY_LENGTH exclude one another; leave one out")
 
@@ -111,6 +117,7 @@ class TrainingArguments(BatchArguments):
 class FineTuningArguments(TrainingArguments):
     """Stage 1."""
 
+    clip_norm: NonNegativeFloat = flag("largest norm of the gradient; 0 does not clip, as published", 1.0)
     keep_best: PositiveInt | None = flag("delete the weights of all but this many best epochs", None)
 
 
@@ -125,18 +132,46 @@ class AdapLeRTrainingArguments(TrainingArguments):
 class SpeedArguments:
     """The losses and thresholds of stage 3."""
 
-    gamma: NonNegativeFloat = flag("weight of the Contribution Predictors' loss (paper, equation 7)")
-    phi: NonNegativeFloat = flag("weight of the length loss (paper, equation 8); more drops more tokens")
+    target_speedup: PositiveFloat | None = flag(
+        "train towards this FLOPs speedup, padding not counted (default: as published, by GAMMA and PHI)", None
+    )
+    gamma: NonNegativeFloat | None = flag(
+        f"weight of the Contribution Predictors' loss (paper, equation 7); {TARGET_GAMMA} with a target", None
+    )
+    phi: NonNegativeFloat | None = flag(
+        "weight of the length loss (paper, equation 8); more drops more tokens; without a target only", None
+    )
     save_name: str = flag("first part of the saved model's name", "run")
-    speedup_learning_rate: PositiveFloat = flag(
-        "highest learning rate of eta and theta; short runs need 2e-3 to 1e-2, because a step moves a threshold by at "
-        "most this much",
-        5e-4,
+    speedup_learning_rate: PositiveFloat | None = flag(
+        "highest learning rate of eta and theta (default: 5e-4 as published; with a target 3 / steps)", None
     )
     cp_learning_rate: PositiveFloat | None = flag(
-        "highest learning rate of the Contribution Predictors (default: LEARNING_RATE)", None
+        "highest learning rate of the Contribution Predictors (default: LEARNING_RATE; with a target 1e-3)", None
     )
     eta_init: FiniteFloat = flag("where eta starts", 0.25)
+    distill: bool = flag("learn from the logits of the best fine-tuned epoch, too (default with a target)", False)
+    no_distill: bool = flag("learn from the labels alone (default without a target)", False)
+
+    def __post_init__(self) -> None:
+        if self.target_speedup is None and (self.gamma is None or self.phi is None):
+            raise UserError("give --TARGET_SPEEDUP, or both --GAMMA and --PHI")
+        if self.target_speedup is not None and self.phi is not None:
+            raise UserError("--PHI has no use with --TARGET_SPEEDUP; leave one of them out")
+        if self.target_speedup is not None and self.target_speedup <= 1:
+            raise UserError(f"--TARGET_SPEEDUP {self.target_speedup} is not above 1")
+        if self.distill and self.no_distill:
+            raise UserError("--DISTILL and --NO_DISTILL exclude one another; leave one out")
+
+    @property
+    def distills(self) -> bool:
+        return self.distill or (self.target_speedup is not None and not self.no_distill)
+
+    @property
+    def model_name(self) -> str:
+        """The saved model's name, which holds what it was trained for."""
+        if self.target_speedup is not None:
+            return f"{self.save_name}_TARGET{self.target_speedup}"
+        return f"{self.save_name}_GAMMA{self.gamma}_PHI{self.phi}"
 
 
 @argument_group("saliencies")

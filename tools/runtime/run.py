@@ -69,7 +69,7 @@ class Run:
     def folder(self) -> Path:
         """Where the run leaves run.json, scores, TensorBoard's events and its backup."""
         if self.stage == "train_adapler":
-            return self.paths.adapler_run(self.arguments.save_name, self.arguments.gamma, self.arguments.phi)
+            return self.paths.adapler_run(self.arguments.model_name)
         return self.paths.run_folder(self.stage, getattr(self.arguments, "model_path", None))
 
     @property

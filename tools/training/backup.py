@@ -41,6 +41,9 @@ class Backup(keras.callbacks.Callback):
             for name in ("speedup_optimizer", "cp_optimizer")
             if getattr(model, name, None) is not None
         }
+        speed_target = model.objective.speed_target
+        if speed_target is not None:
+            optimizers["speed_target"] = speed_target
         state = tf.train.Checkpoint(
             model=model, finished_epochs=self.finished_epochs, generators=dropout_generators(model), **optimizers
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,27 @@ from tools.runtime.arguments import ALLOWED_LOSS
 from tools.runtime.checkpoints import save_model, save_weights
 from tools.runtime.fine_tuning_log import best_epochs
 
+TARGET_TOLERANCE = 0.03
+"""How far from its target speedup, relative to it, an epoch may be to be chosen by its score."""
 SCORES = "scores.jsonl"
 """Name of the file of scores in a run's folder."""
+
+
+Choice = Callable[[list[dict]], int | None]
+"""Logs of the epochs so far -> number of the chosen epoch, from 1; None if no epoch qualifies."""
+
+
+@dataclass(frozen=True)
+class AdapLeRFiles:
+    """Weights of the chosen and of the last epoch (a save_pretrained directory is beside each), and the log."""
+
+    chosen: Path
+    last: Path
+    log: Path
+
+    @classmethod
+    def of(cls, paths: TaskPaths, model_name: str) -> AdapLeRFiles:
+        return cls(paths.adapler(model_name), paths.adapler_last(model_name), paths.adapler_log(model_name))
 
 
 class Progress(keras.callbacks.Callback):
@@ -124,22 +145,17 @@ class KeepFineTuned(EpochEnd):
                 self.paths.fine_tuned(worse).unlink(missing_ok=True)
 
 
-class KeepFastest(EpochEnd):
-    """Saves the last epoch, and as the chosen one the fastest whose dev score is within a point of fine-tuning's."""
+class KeepAdapLeR(EpochEnd):
+    """Saves the last epoch, and the chosen one."""
 
-    def __init__(self, task, dev, batch_size, scores_file, tokenizer, files: tuple[Path, Path, Path], log: dict):
-        """`log` holds at least best_fine_tuned, the dev score to stay near; the epochs are added to it."""
+    def __init__(self, task, dev, batch_size, scores_file, tokenizer, files: AdapLeRFiles, choose: Choice, log: dict):
+        """`choose` gives the number of the chosen epoch so far; the epochs are added to `log`."""
         super().__init__(task, dev, batch_size, scores_file)
-        self.tokenizer = tokenizer
-        self.chosen_file, self.last_file, self.log_file = files
-        self.log = log
+        self.tokenizer, self.files, self.choose, self.log = tokenizer, files, choose, log
 
     @property
     def chosen_epoch(self) -> int | None:
-        """The fastest of the epochs that lose less than allowed, the earlier among equals."""
-        lowest = self.log["best_fine_tuned"] - ALLOWED_LOSS
-        allowed = [entry for entry in self.history if entry["validation"][self.task.primary_metric] > lowest]
-        return max(allowed, key=lambda entry: entry["validation"]["speedup"])["epoch"] if allowed else None
+        return self.choose(self.history)
 
     def extra_log_fields(self) -> dict:
         encoder = self.model.bert.encoder
@@ -151,23 +167,48 @@ class KeepFastest(EpochEnd):
 
     def on_train_begin(self, logs=None):
         if not self.history:
-            self.log_file.unlink(missing_ok=True)  # of an earlier run
+            self.files.log.unlink(missing_ok=True)  # of an earlier run
 
     def resume(self, epochs: int) -> None:
         super().resume(epochs)
-        promoted = json.loads(self.log_file.read_text(encoding="utf-8"))["epochs"] if self.log_file.exists() else []
+        promoted = json.loads(self.files.log.read_text(encoding="utf-8"))["epochs"] if self.files.log.exists() else []
         if len(promoted) < epochs:  # the run stopped between the backup of its last epoch and the choice
             self.promote(epochs)
 
     def keep(self, epoch: int) -> None:
-        save_model(self.model, self.tokenizer, self.last_file)
+        save_model(self.model, self.tokenizer, self.files.last)
 
     def promote(self, epoch: int) -> None:
         """Makes the last epoch the chosen one, if it is; its files are links, so the weights are stored once."""
         if self.chosen_epoch == epoch:
-            link_directory(self.last_file.with_suffix(""), self.chosen_file.with_suffix(""))
-            link(self.last_file, self.chosen_file)
-        write_json(self.log_file, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
+            link_directory(self.files.last.with_suffix(""), self.files.chosen.with_suffix(""))
+            link(self.files.last, self.files.chosen)
+        write_json(self.files.log, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
+
+
+def fastest_within_loss(metric: str, fine_tuned: float) -> Choice:
+    """Chooses the fastest epoch that scores less than a point below fine-tuning, the earlier among equals."""
+
+    def choose(history: list[dict]) -> int | None:
+        allowed = [entry for entry in history if entry["validation"][metric] > fine_tuned - ALLOWED_LOSS]
+        return max(allowed, key=lambda entry: entry["validation"]["speedup"])["epoch"] if allowed else None
+
+    return choose
+
+
+def best_near_target(metric: str, target: float) -> Choice:
+    """Chooses the best epoch on dev among those within 3 % of the target speedup, or else the nearest."""
+
+    def distance(entry: dict) -> float:
+        return abs(entry["validation"]["speedup"] / target - 1)
+
+    def choose(history: list[dict]) -> int | None:
+        near = [entry for entry in history if distance(entry) <= TARGET_TOLERANCE]
+        if near:
+            return max(near, key=lambda entry: entry["validation"][metric])["epoch"]
+        return min(history, key=distance)["epoch"] if history else None
+
+    return choose
 
 
 def _summary(values: dict) -> str:
