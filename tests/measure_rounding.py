@@ -33,7 +33,10 @@ VARIANTS = {
     "float64": {},
     **{f"ulp_{seed}": {} for seed in ULP_SEEDS},
 }
-"""Environment of each variant; `compute` knows what else it changes."""
+"""Environment variables of each variant; `compute` makes the changes that no variable can make.
+
+`ulp_1` and so on start from inputs and weights that are moved by one unit in the last place.
+"""
 
 
 def main() -> None:
@@ -46,6 +49,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         directory = arguments.directory or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
         for variant, environment in VARIANTS.items():
             if not (directory / f"{variant}.npz").exists():
                 command = [sys.executable, "-m", "tests.measure_rounding", "--variant", variant]
@@ -112,7 +116,7 @@ def values_of_fixed_graphs(quantities) -> dict:
 
 def reverse_rows(arrays: dict) -> dict:
     rows = 6
-    return {key: value[::-1] if len(value) == rows else value for key, value in arrays.items()}
+    return {key: value[::-1] if value.shape[:1] == (rows,) else value for key, value in arrays.items()}
 
 
 def move_by_one_ulp(arrays: dict, seed: int) -> dict:
