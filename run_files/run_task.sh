@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs every stage of a task with the hyper-parameters of run_files/tasks/<task>.sh, then prints the results.
+# Runs every stage of a task, then prints the results: with the published settings, or towards a FLOPs speedup with
+# --TARGET_SPEEDUP S (or --TARGET, the one in run_files/tasks/<task>.sh).
 # Usage: run_files/run_task.sh TASK SEED [--FLAG value ...]
 # Flags override the task file's. Each is forwarded to every stage that accepts it; one that no stage accepts is an error.
-# SETTINGS=file takes another settings file, for instance SETTINGS=run_files/experiments/sst2_minilm.sh.
+# SETTINGS=file takes another settings file than run_files/tasks/<task>.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
-  sed -n '2,5s/^# //p' run_files/run_task.sh >&2
+  sed -n '2,7s/^# //p' run_files/run_task.sh >&2
   exit 2
 fi
 task=$1 seed=$2

@@ -16,7 +16,7 @@ if [ ${#tries[@]} -eq 0 ]; then
   sed -n '2,5s/^# //p' run_files/search.sh >&2
   exit 2
 fi
-source run_files/stages.sh "$@"
+source run_files/stages.sh "$@" --PUBLISHED # the settings that are compared have gamma and phi
 CHOOSE_ETA_SCALE=yes # its curves are what is compared
 for try in "${tries[@]}"; do
   read -ra flags <<< "$try"

@@ -112,7 +112,7 @@ def saliencies(wrap: Wrap = eager) -> dict:
 
 def saliencies_of_trimmed_batches() -> dict:
     model, examples = make_model(converted=False), examples_of(inputs(), load("4_saliency_a")["labels"])
-    return {"4_saliency_a/asrun/L2/None": saliency_matrix(model, examples, 24, 2)}
+    return {"4_saliency_a/asrun/L2/None": saliency_matrix(model, examples, 24, 2)[0]}
 
 
 def evaluation(model, eta: str) -> Predictions:

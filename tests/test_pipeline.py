@@ -93,7 +93,7 @@ def test_run_task_leaves_what_it_should(whole_run):
     for epoch in (1, 2):
         matrix = np.load(where.saliency_matrix("train", epoch))
         assert matrix.shape == (70, 16) and matrix.dtype == np.float32
-    assert where.adapler_last("tiny", 0.5, 0.0005).exists()
+    assert where.adapler_last("tiny_GAMMA0.5_PHI0.0005").exists()
     assert "FLOPs speedup" in result.stdout and "21 of 21" in result.stdout
     assert not list(where.root.rglob("*.part*"))
     for stage in ("fine_tune", "store_saliencies", "train_adapler", "evaluate"):
@@ -156,9 +156,9 @@ def test_a_search_scores_only_what_dev_chose(flags):
     assert result.returncode == 0, result.stderr[-3000:]
     where = TaskPaths(NAME, 9, "sst2")
     models = []
-    for name in (("search_1", 0.5, 0.001), ("search_2", 0.5, 0.01)):
-        chosen = where.adapler(*name)
-        models.append((chosen if chosen.exists() else where.adapler_last(*name)).with_suffix(""))
+    for name in ("search_1_GAMMA0.5_PHI0.001", "search_2_GAMMA0.5_PHI0.01"):
+        chosen = where.adapler(name)
+        models.append((chosen if chosen.exists() else where.adapler_last(name)).with_suffix(""))
     points = {model: chosen_point(json.loads(where.eta_scales(model).read_text())) for model in models}
     assert len(points) == 2 and all(point["eta_scale"] in (0.5, 1) for point in points.values())
     best = max(points, key=lambda model: points[model]["speedup"])
@@ -201,7 +201,7 @@ def test_lr_mode_agrees_on_every_example(whole_run):
 
 def test_saved_directory_is_complete(whole_run):
     _, where = whole_run
-    directory = where.adapler_last("tiny", 0.5, 0.0005).with_suffix("")
+    directory = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix("")
     model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
     tokenizer = BertTokenizerFast.from_pretrained(directory)
     outputs = model(tokenizer.encode_plus("a very good film", return_tensors="tf"), lr_mode=True)
@@ -213,7 +213,7 @@ def test_saved_directory_is_complete(whole_run):
 
 def test_glue_predictions(whole_run, flags):
     _, where = whole_run
-    weights = where.adapler_last("tiny", 0.5, 0.0005)
+    weights = where.adapler_last("tiny_GAMMA0.5_PHI0.0005")
     files = []
     for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
         result = run(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
@@ -238,7 +238,7 @@ def test_evaluation_keeps_flops_per_example(whole_run):
 def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, tmp_path):
     _, where = whole_run
     assert list(where.logs.rglob("*.npz")) and not list(where.logs.rglob("*.pkl"))
-    model, there = where.adapler_last("tiny", 0.5, 0.0005).with_suffix(""), where.seen_through(tmp_path)
+    model, there = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix(""), where.seen_through(tmp_path)
     given = f"--TASK sst2 {flags} --MODEL_PATH {model} --SPLIT validation --FLOPS_PICKLE"
     evaluate(Run.of("evaluate", parse(STAGES["evaluate"], "", given.split())).seen_through(tmp_path))
     file = there.flops_per_example(model, "validation")
@@ -248,7 +248,7 @@ def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, t
 
 def test_calibration_writes_the_chosen_factor(whole_run, flags):
     _, where = whole_run
-    directory = where.adapler_last("tiny", 0.5, 0.0005).with_suffix("")
+    directory = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix("")
     command = f"python -m tools.evaluation.choose_eta_scale --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
     result = run(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
     assert result.returncode == 0, result.stderr[-3000:]
