@@ -10,6 +10,7 @@ import pytest
 from tests import layout_rules
 from tools.common.paths import ROOT
 from tools.data.tasks import CUSTOM, TABLE
+from tools.runtime import forward_flags
 
 RULES = [layout_rules.upward_imports, layout_rules.cycles, layout_rules.strays, layout_rules.too_long]
 
@@ -58,12 +59,12 @@ def write_tree(root, files: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "run_files").glob("*/*.sh")), ids=lambda path: path.stem)
 def test_settings_files_hold_flags_of_the_stages(path):
-    arrays = " ".join(f'"${{{name}[@]}}"' for name in ("COMMON", "FINE_TUNE", "SALIENCIES", "TRAIN_ADAPLER"))
-    script = f"seed=1; COMMON=() FINE_TUNE=() SALIENCIES=() TRAIN_ADAPLER=(); source {path}; {sys.executable} "
-    done = subprocess.run(
-        ["bash", "-euc", f"{script} -m tools.runtime.forward_flags check {arrays}"], cwd=ROOT, capture_output=True
-    )
-    assert done.returncode == 0, done.stderr
+    names = ("COMMON", "FINE_TUNE", "SALIENCIES", "TRAIN_ADAPLER", "RECIPE", "TARGET_FINE_TUNE")
+    empty = " ".join(f"{name}=()" for name in names)
+    arrays = " ".join(f'"${{{name}[@]}}"' for name in names)
+    script = f"seed=1; {empty}; source {path}; printf '%s\\0' --TARGET_SPEEDUP \"$TARGET\" {arrays}"
+    done = subprocess.run(["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    forward_flags.check(done.stdout.split("\0")[:-1])
 
 
 @pytest.mark.parametrize(
