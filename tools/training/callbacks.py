@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from tools.runtime.fine_tuning_log import best_epochs
 
 TARGET_TOLERANCE = 0.03
 """How far from its target speedup, relative to it, an epoch may be to be chosen by its score."""
+ESTIMATED_AFTER = 10
+"""Steps after which the duration of a run is estimated."""
 SCORES = "scores.jsonl"
 """Name of the file of scores in a run's folder."""
 
@@ -45,18 +48,34 @@ class AdapLeRFiles:
 
 
 class Progress(keras.callbacks.Callback):
-    """A tqdm bar per epoch with the running losses, the share of tokens left and lambda."""
+    """A tqdm bar per epoch with the running losses, the share of tokens left and lambda.
+
+    Says how many steps the run has and, after the first ten, how long they will take.
+    """
 
     bar: tqdm | None = None
+    steps_done = 0
+
+    def on_train_begin(self, logs=None):
+        steps = self.params["steps"] or 0
+        print(f"{self.params['epochs']} epochs of {steps} steps", flush=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.bar = tqdm(total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step")
+        self.remaining = (self.params["epochs"] - epoch) * (self.params["steps"] or 0)
+        self.fixed = {}
+        if self.model.is_adapler:
+            self.fixed["lambda"] = f"{self.model.bert.encoder.removal_lambda.numpy():.3g}"
 
     def on_train_batch_end(self, batch, logs=None):
-        shown = {name: f"{value:.4g}" for name, value in logs.items()}
-        if self.model.is_adapler:
-            shown["lambda"] = f"{self.model.bert.encoder.removal_lambda.numpy():.3g}"
-        self.bar.set_postfix(shown, refresh=False)
+        self.steps_done += 1
+        if self.steps_done == 1:
+            self.first_step_end = time.monotonic()  # the first step also compiles
+        elif self.steps_done == ESTIMATED_AFTER:
+            seconds = (time.monotonic() - self.first_step_end) / (ESTIMATED_AFTER - 1)
+            minutes = seconds * (self.remaining - ESTIMATED_AFTER) / 60
+            self.bar.write(f"{seconds:.2f} s a step: about {minutes:.0f} minutes to go, evaluations not counted")
+        self.bar.set_postfix({**{name: f"{value:.4g}" for name, value in logs.items()}, **self.fixed}, refresh=False)
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
