@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.common import paths
 
-VERSION = "0.7.0"
+VERSION = "0.8.0"
 """The project's version; CHANGELOG.md says what changed."""
 
 PACKAGES = ("tensorflow", "tf-keras", "transformers", "datasets", "numpy", "scikit-learn")
