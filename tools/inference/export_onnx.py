@@ -108,7 +108,7 @@ def exported_config(name: str, model, results: dict | None) -> dict:
         "id2label": {str(number): label for number, label in model.config.id2label.items()},
         "max_length": model.longest_input,
         "eta_scale": model.eta_scale,
-        "text_columns": list(getattr(model.config, "text_columns", ["text"])),
+        "text_columns": getattr(model.config, "text_columns", None) or ["text"],
     }
     config |= {size: getattr(model.config, size) for size in kept}
     return config | ({"results": run_scores(results, model.is_adapler)} if results else {})
