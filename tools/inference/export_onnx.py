@@ -24,7 +24,8 @@ def main() -> None:
     try:
         export(settings)
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        cause = "" if isinstance(error, UserError) else f"cannot write --OUTPUT {settings.output}: "
+        print(f"error: {cause}{error}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -57,30 +58,39 @@ def export(settings: argparse.Namespace) -> None:
             model has an activation of its own or is too large, or ONNX Runtime disagrees with TensorFlow.
         OSError: OUTPUT cannot be written.
     """
-    # imported here, after the arguments were parsed, because they take seconds
-    from tools.checkpoints import load_saved, load_tokenizer, model_directory
-    from tools.files import replacing_directory, require_replaceable, write_json
-    from tools.inference.model_card import model_card
-    from tools.inference.onnx_agreement import compare, made_texts, read_texts
+    from tools.files import replacing_directory, require_replaceable
 
     require_replaceable(settings.output, "model.onnx")
     results = read_results(settings.results) if settings.results else None
     with replacing_directory(settings.output) as directory:
-        model = load_saved(settings.model_path)
-        source = model_directory(settings.model_path)
-        config = exported_config(source.name, model, results)
-        hf_tokenizer = load_tokenizer(str(source))
-        tokenizer = hf_tokenizer.backend_tokenizer
-        tokenizer.enable_truncation(config["max_length"])
-        tokenizer.enable_padding(pad_id=hf_tokenizer.pad_token_id, pad_token=hf_tokenizer.pad_token)
-        tokenizer.save(str(directory / "tokenizer.json"))
-        write_json(directory / "config.json", config)
-        write_graphs(model, directory, settings.contributions)
-        (directory / "README.md").write_text(model_card(config, directory), encoding="utf-8")
-        columns = config["text_columns"]
-        made = made_texts(tokenizer, config["max_length"], pairs=len(columns) == 2)
-        print(compare(model, directory, read_texts(settings.texts, columns) if settings.texts else made))
+        write_files(settings, results, directory)
     print(settings.output)
+
+
+def write_files(settings: argparse.Namespace, results: dict | None, directory: Path) -> None:
+    """Writes all files into an empty directory and compares the model with TensorFlow's."""
+    # imported here because they take seconds, which --help and a wrong --OUTPUT need not wait for
+    from tools.checkpoints import load_saved, load_tokenizer, model_directory
+    from tools.files import write_json
+    from tools.inference.model_card import model_card
+    from tools.inference.onnx_agreement import compare, made_texts, read_texts
+
+    model = load_saved(settings.model_path)
+    source = model_directory(settings.model_path)
+    config = exported_config(source.name, model, results)
+    hf_tokenizer = load_tokenizer(str(source))
+    tokenizer = hf_tokenizer.backend_tokenizer
+    tokenizer.enable_truncation(config["max_length"])
+    tokenizer.enable_padding(pad_id=hf_tokenizer.pad_token_id, pad_token=hf_tokenizer.pad_token)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    write_json(directory / "config.json", config)
+    write_graphs(model, directory, settings.contributions)
+    (directory / "README.md").write_text(model_card(config, directory), encoding="utf-8")
+    if settings.texts:
+        texts = read_texts(settings.texts, config["text_columns"])
+    else:
+        texts = made_texts(tokenizer, config["max_length"], pairs=len(config["text_columns"]) == 2)
+    print(compare(model, directory, texts))
 
 
 def write_graphs(model, directory: Path, contributions: bool) -> None:

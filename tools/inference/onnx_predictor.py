@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import numbers
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -123,8 +124,9 @@ class OnnxPredictor:
     def _checked_eta_scale(self, eta_scale: float) -> np.ndarray:
         if not self.config["adapler"]:
             raise UserError("eta_scale needs an AdapLeR; this model is a plain BERT, which has no thresholds")
-        if not math.isfinite(eta_scale) or eta_scale < 0:
-            raise UserError(f"eta_scale is {eta_scale}, it must be a finite number of at least 0")
+        is_number = isinstance(eta_scale, numbers.Real) and not isinstance(eta_scale, bool)
+        if not is_number or not math.isfinite(eta_scale) or eta_scale < 0:
+            raise UserError(f"eta_scale is {eta_scale!r}; it must be a finite number of at least 0")
         return np.array(eta_scale, np.float32)
 
     def _check_inputs(self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray) -> None:
@@ -172,11 +174,12 @@ def _load_session(file: Path) -> onnxruntime.InferenceSession:
 
 
 def _checked(text: Text) -> str | tuple[str, str]:
-    parts = (text.get("text"), text.get("text_pair")) if isinstance(text, Mapping) else text
-    if isinstance(parts, str):
-        return parts
-    if isinstance(parts, tuple | list) and len(parts) == 2 and all(isinstance(part, str) for part in parts):
-        return tuple(parts)
+    if isinstance(text, Mapping) and "text" in text:
+        return _checked((text["text"], text["text_pair"]) if "text_pair" in text else text["text"])
+    if isinstance(text, str):
+        return text
+    if isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text):
+        return tuple(text)
     raise ValueError(f"a string or a pair of strings is expected, got {text!r:.100}")
 
 
