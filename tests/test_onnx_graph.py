@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests import tiny
 from tests.compare import assert_close
-from tools.errors import UserError
+from tools.common.errors import UserError
 from tools.inference.onnx_graph import ModelGraph, dense_float32
 from tools.inference.onnx_quantisation import dense_int8, quantise_columns
 

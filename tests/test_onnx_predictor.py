@@ -1,6 +1,5 @@
 """Exported directories: what is in them, what OnnxPredictor answers, and what it refuses."""
 
-import argparse
 import json
 import os
 import re
@@ -15,20 +14,22 @@ import pytest
 from transformers import BertTokenizerFast
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
+from run_files.predict import PredictArguments, predict
 from tests.test_pipeline import run
-from tools.errors import UserError
+from tools.common.errors import UserError
+from tools.common.paths import ROOT
 from tools.inference import onnx_agreement
-from tools.inference.export_onnx import export
+from tools.inference.export_onnx import ExportArguments, export_onnx
 from tools.inference.onnx_predictor import OnnxPredictor
-from tools.paths import ROOT
+from tools.runtime.argument_parser import parse
 
-TEXTS = ["good film", "a very bad plot was seen", "", "it", ("the film", "was a good one"), "bad bad bad bad good"]
+TEXTS = ["good film", "a very bad plot was seen", "", "it", "unknown words. of the film", "bad bad bad bad good"]
+PAIRS = [("good film", "a very bad plot was seen"), ["it", ""], {"text": "the film", "text_pair": "was a good film"}]
 RESULTS = ROOT / "results" / "sst2_minilm_22.json"
 
 
 def export_model(model_path: Path, output: Path, **more) -> Path:
-    flags = {"results": None, "texts": None, "contributions": False} | more
-    export(argparse.Namespace(model_path=model_path, output=output, **flags))
+    export_onnx(ExportArguments(model_path=model_path, output=output, **more))
     return output
 
 
@@ -90,15 +91,18 @@ def test_int8_has_the_same_answers_in_every_batch(exported):
     assert shared[0]["score"] != OnnxPredictor(exported)(TEXTS)[0]["score"]
 
 
-def test_dictionaries_are_texts_and_pairs(exported):
-    predictor = OnnxPredictor(exported)
-    named = [{"text": "good film"}, {"text": "the film", "text_pair": "was a good one"}]
-    assert predictor(named) == predictor(["good film", ("the film", "was a good one")])
+@pytest.mark.parametrize("columns", [["premise", "hypothesis"], None], ids=["pairs", "unknown"])
+def test_pairs(saved_model, tmp_path, columns):
+    directory = changed_copy(saved_model, tmp_path / "model", text_columns=columns)
+    predictor, expected = OnnxPredictor(export_model(directory, tmp_path / "exported")), AdapLeRPredictor(directory)
+    texts = PAIRS if columns else [*PAIRS, *TEXTS]
+    assert_same_answers(predictor(texts, spans=True), expected(texts, spans=True))
 
 
 def test_one_text_and_no_texts(exported):
     predictor = OnnxPredictor(exported)
-    assert predictor("good film") == predictor(["good film"]) and predictor([]) == []
+    assert predictor("good film") == predictor(["good film"]) == predictor({"text": "good film"})
+    assert predictor([]) == []
 
 
 def test_streams(exported):
@@ -109,9 +113,14 @@ def test_streams(exported):
     assert len(read) == 2 * predictor.BATCHES_AHEAD
 
 
-@pytest.mark.parametrize("wrong", [[("a", "pair", "and more")], [3], [None], [["a"]], [{"text": 3}], [{}]])
-def test_what_is_no_text_is_refused(exported, wrong):
-    with pytest.raises(ValueError, match="expected"):
+WRONG_TEXTS = [[("a", "b", "c")], [3], [None], [["a"]], [{"text": 3}], [{}], [{"a": "b"}], [("a", "b")], ("a", "b")]
+
+
+@pytest.mark.parametrize("wrong", WRONG_TEXTS, ids=repr)
+def test_wrong_texts_are_refused_as_by_tensorflow(saved_model, exported, wrong):
+    with pytest.raises(ValueError) as expected:
+        AdapLeRPredictor(saved_model)(wrong)
+    with pytest.raises(ValueError, match=re.escape(str(expected.value))):
         OnnxPredictor(exported)(wrong)
 
 
@@ -316,3 +325,37 @@ def test_an_earlier_export_is_replaced_only_by_a_whole_one(saved_model, tmp_path
     assert (exported / "model.onnx").read_bytes() == before
     export_model(saved_model, exported)
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]
+
+
+def classify(model_path: Path, folder: Path, name: str, *flags: str) -> list[dict]:
+    arguments = ["--MODEL_PATH", model_path, "--INPUT", folder / "in.txt", "--OUTPUT", folder / name, *flags]
+    predict(parse([PredictArguments], "", [str(argument) for argument in arguments]))
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def test_predict_takes_an_exported_directory(saved_model, exported, tmp_path):
+    (tmp_path / "in.txt").write_text("\n".join(TEXTS) + "\n")
+    expected = classify(saved_model, tmp_path, "tensorflow.jsonl")
+    assert_same_answers(classify(exported, tmp_path, "onnx.jsonl"), expected)
+    parts = [classify(exported, tmp_path, f"{part}.jsonl", "--SHARD", f"{part}/2") for part in (1, 2)]
+    assert_same_answers(parts[0] + parts[1], expected)
+    slower = classify(exported, tmp_path, "all.jsonl", "--ETA_SCALE", "0")
+    assert sum(slower[1]["lengths"]) > sum(expected[1]["lengths"])
+
+
+def test_predict_imports_no_tensorflow_for_an_exported_directory(exported, tmp_path):
+    (tmp_path / "in.txt").write_text("good film\n")
+    files = f"--MODEL_PATH {exported} --INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
+    done = run(f"python -X importtime run_files/predict.py {files}")
+    assert done.returncode == 0 and (tmp_path / "out.jsonl").exists()
+    modules = set(re.findall(r"\| +(\w+)$", done.stderr, re.MULTILINE))
+    assert "onnxruntime" in modules and not modules & {"tensorflow", "tf_keras", "models"}
+
+
+def test_predict_refuses_a_damaged_export_in_one_sentence(exported, tmp_path):
+    (tmp_path / "in.txt").write_text("good film\n")
+    directory = damaged(exported, tmp_path / "damaged", "model.onnx", b"no model")
+    files = f"--MODEL_PATH {directory} --INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
+    done = run(f"python run_files/predict.py {files}")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ONNX Runtime") and done.stderr.count("error: ") == 1

@@ -1,6 +1,5 @@
 """A converted MiniLM on real sentences: the exported model has TensorFlow's labels and lengths."""
 
-import argparse
 import json
 import os
 from pathlib import Path
@@ -13,8 +12,8 @@ from transformers import AutoTokenizer
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from tests.compare import assert_close
 from tests.test_tasks import SHARED
-from tools.data import read_file
-from tools.inference.export_onnx import export
+from tools.data.files import read_file
+from tools.inference.export_onnx import ExportArguments, export_onnx
 from tools.inference.onnx_predictor import OnnxPredictor
 
 BACKBONE = Path(os.environ.get("ADAPLER_TEST_BACKBONE", Path.home() / ".cache/adapler/minilm"))
@@ -40,8 +39,7 @@ def directories(tmp_path_factory):
     model.classifier.kernel.assign(20 * model.classifier.kernel)
     model.save_pretrained(root / "model")
     AutoTokenizer.from_pretrained(BACKBONE).save_pretrained(root / "model")
-    flags = {"model_path": root / "model", "output": root / "exported", "results": None}
-    export(argparse.Namespace(**flags, texts=None, contributions=False))
+    export_onnx(ExportArguments(model_path=root / "model", output=root / "exported"))
     return root / "model", root / "exported"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tools.common.markdown import markdown
 from tools.inference.onnx_predictor import MODEL_FILES
 
 FILES = """| file | what it is |
@@ -62,7 +63,7 @@ def model_card(config: dict, directory: Path) -> str:
         f"```python\n{snippet(config)}\n```",
         GRAPH.format(scale=scale.format_map(config) if config["adapler"] else ""),
         "## Scores and speed",
-        _scores(config.get("results")),
+        _scores(config["results"]),
         "## Files",
         FILES.format_map(config | sizes),
         "## Limits",
@@ -73,7 +74,7 @@ def model_card(config: dict, directory: Path) -> str:
 
 def snippet(config: dict) -> str:
     """A program that classifies two texts, for a working directory of the exported files."""
-    pair = len(config["text_columns"]) == 2
+    pair = len(config["text_columns"] or ["text"]) == 2
     answer = "row[0]" if config["regression"] else "labels[row.argmax()]"
     texts = [("a text", "its pair"), ("another", "its own")] if pair else ["a text", "another text"]
     return SNIPPET.format(texts=texts, labels=list(config["id2label"].values()), answer=answer)
@@ -100,19 +101,13 @@ def _scores(results: dict | None) -> str:
     """A table of what the run's result file says, a row for each split."""
     if results is None:
         return "Not recorded here: the model was exported without a result file."
-    metric = results["metric"]
-    head = f"| split | examples | {metric} of the fine-tuned BERT | {metric} (difference) | FLOPs speedup |"
-    lines = [head, "|---|---|---|---|---|"]
-    for split, values in results["splits"].items():
-        difference = f"{values['score'] - values['fine_tuned']:+.4f}{_interval(values)}"
-        score = f"{values['score']:.4f} ({difference})"
-        lines.append(
-            f"| {split} | {values['examples']} | {values['fine_tuned']:.4f} | {score} | {values['speedup']:.2f}x |"
-        )
-    return "\n".join(lines)
-
-
-def _interval(values: dict) -> str:
-    """The 95 % interval of the difference from the fine-tuned BERT, where the run has one."""
-    difference = values.get("difference")
-    return f", 95 % {difference['low']:+.4f} to {difference['high']:+.4f}" if difference else ""
+    columns = {
+        "split": "{split}",
+        "examples": "{examples}",
+        f"{results['metric']} of the fine-tuned BERT": "{fine_tuned:.4f}",
+        results["metric"]: "{score:.4f}",
+        "difference (95 %)": "{low:+.4f} to {high:+.4f}",
+        "FLOPs speedup": "{speedup:.2f}x",
+    }
+    splits = results["splits"].items()
+    return markdown([values | (values["difference"] or {}) | {"split": split} for split, values in splits], columns)

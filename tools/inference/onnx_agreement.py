@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tokenizers import Tokenizer
 
 from models import TFAdapLeRForSequenceClassification
-from tools.data import read_file
-from tools.errors import UserError
+from tools.common.errors import UserError
+from tools.data.files import read_file
 from tools.inference.onnx_predictor import OnnxPredictor, Text, as_arrays
 
 BATCH_SIZE = 32
@@ -80,29 +79,30 @@ def _expected(model, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     return exact.logits.numpy(), lengths[1], (lengths[0] != lengths[2]).any(axis=1)
 
 
-def read_texts(file: Path, text_columns: Sequence[str]) -> list[Text]:
-    """The first MAX_TEXTS texts of a file; an only column is the text whatever its name.
+def read_texts(file: Path, text_columns: Sequence[str] | None) -> list[Text]:
+    """The first MAX_TEXTS texts of a file; an only column is the text, whatever its name.
 
     Raises:
-        UserError: it cannot be read, has no such columns, or no rows.
+        UserError: it cannot be read, has no rows, or lacks a column.
     """
     rows = read_file(file)
-    columns = rows.column_names if len(rows.column_names) == len(text_columns) == 1 else text_columns
-    if missing := [column for column in columns if column not in rows.column_names]:
-        raise UserError(f"--TEXTS {file} has no column {', '.join(missing)}, which the model was trained on")
-    if len(rows) == 0:
-        raise UserError(f"--TEXTS {file} has no texts")
-    rows = rows.select(range(min(len(rows), MAX_TEXTS)))
-    texts = zip(*(rows[column] for column in columns), strict=True)
+    columns = text_columns or ["text"]
+    columns = rows.column_names if len(rows.column_names) == len(columns) == 1 else columns
+    missing = [column for column in columns if column not in rows.column_names]
+    if missing or len(rows) == 0:
+        lack = f"no column {', '.join(missing)}, which the model was trained on" if missing else "no rows"
+        raise UserError(f"--TEXTS {file} has {lack}")
+    texts = zip(*(rows[column][:MAX_TEXTS] for column in columns), strict=True)
     return [text if len(text) == 2 else text[0] for text in texts]
 
 
-def made_texts(tokenizer: Tokenizer, longest: int, pairs: bool, count: int = 16) -> list[Text]:
-    """Random texts of up to `longest` words of the vocabulary."""
-    special = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    vocabulary = sorted(set(tokenizer.get_vocab()) - special)
+def random_texts(directory: Path, count: int = 16) -> list[Text]:
+    """Texts of random words of an exported model's vocabulary, from 1 word to the longest input."""
+    predictor = OnnxPredictor(directory)
+    special = {token.content for token in predictor.tokenizer.get_added_tokens_decoder().values()}
+    vocabulary = sorted(set(predictor.tokenizer.get_vocab()) - special)
     words = [token for token in vocabulary if token.isalnum()] or vocabulary
     rng = np.random.default_rng(0)
-    lengths = np.linspace(1, longest, count).astype(int)
+    lengths = np.linspace(1, predictor.config["max_length"], count).astype(int)
     texts = [" ".join(rng.choice(words, length)) for length in lengths]
-    return list(zip(texts, reversed(texts), strict=True)) if pairs else texts
+    return list(zip(texts, reversed(texts), strict=True)) if predictor.takes_pairs else texts

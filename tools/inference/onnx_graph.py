@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript import GraphBuilder, OpBuilder
 
-from tools.errors import UserError
+from tools.common.errors import UserError
 
 OPSET = 23
 IR_VERSION = 10

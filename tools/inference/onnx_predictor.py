@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
-from tools.errors import UserError
+from tools.common.errors import UserError
 
 Text = str | tuple[str, str] | Mapping[str, str]
 
@@ -64,15 +64,26 @@ class OnnxPredictor:
         self.batch_size = batch_size
         self.eta_scale = None if eta_scale is None else self._checked_eta_scale(eta_scale)
 
-    def __call__(self, texts: str | Iterable[Text], spans: bool = False) -> list[dict]:
+    def __call__(self, texts: Text | Iterable[Text], spans: bool = False) -> list[dict]:
         """The answer to each text, in order; arguments, answers and errors are those of `models.AdapLeRPredictor`."""
-        return list(self.stream([texts] if isinstance(texts, str) else texts, spans))
+        return list(self.stream(texts, spans))
 
-    def stream(self, texts: Iterable[Text], spans: bool = False) -> Iterator[dict]:
+    def stream(self, texts: Text | Iterable[Text], spans: bool = False) -> Iterator[dict]:
         """As calling it, for inputs that do not fit into memory: reads and answers them part by part."""
-        texts = iter(texts)
+        if isinstance(texts, tuple) and len(texts) == 2 and all(isinstance(text, str) for text in texts):
+            first, second = (f"{text!r:.40}" for text in texts)
+            raise ValueError(
+                f"a tuple of two strings has two meanings: give [{first}, {second}] for two texts or "
+                f"[({first}, {second})] for one pair"
+            )
+        texts = iter([texts] if isinstance(texts, str | Mapping) else texts)
         while part := list(itertools.islice(texts, self.batch_size * self.BATCHES_AHEAD)):
             yield from self._answer(part, spans)
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether the model was trained on pairs of texts."""
+        return len(self.config["text_columns"] or ["text"]) == 2
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs the model on token ids.
@@ -95,7 +106,7 @@ class OnnxPredictor:
         return dict(zip(names, self.session.run(names, arrays), strict=True))
 
     def _answer(self, texts: list[Text], spans: bool) -> list[dict]:
-        texts = list(map(_checked, texts))
+        texts = [self._checked(text) for text in texts]
         encodings = self.tokenizer.encode_batch(texts)
         by_length = np.argsort([len(encoding) for encoding in encodings], kind="stable")
         answers: list[dict] = [{}] * len(texts)
@@ -111,6 +122,25 @@ class OnnxPredictor:
                     characters = _character_spans(encodings[place], pair=not isinstance(texts[place], str))
                     answers[place]["spans"] = [[characters[i] for i in layer if i in characters] for layer in kept]
         return answers
+
+    def _checked(self, text: Text) -> str | tuple[str, str]:
+        """A text as a string or a pair of strings."""
+        parts = [text]
+        if isinstance(text, tuple | list) and len(text) == 2:
+            parts = list(text)
+        elif isinstance(text, Mapping) and text.keys() <= {"text", "text_pair"}:
+            parts = [text.get("text"), text["text_pair"]] if text.get("text_pair") is not None else [text.get("text")]
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError(
+                f'a string, a pair of strings or a dict of "text" and "text_pair" is expected, got {text!r:.100}'
+            )
+        columns = self.config["text_columns"] or parts
+        if len(parts) != len(columns):
+            raise ValueError(
+                f"the model was trained on {len(columns)} text(s) per example ({', '.join(columns)}), "
+                f"got {len(parts)}: {text!r:.100}"
+            )
+        return parts[0] if len(parts) == 1 else tuple(parts)
 
     def _labels(self, logits: np.ndarray) -> list[dict]:
         """Label and score of each row of logits [batch, labels]."""
@@ -171,16 +201,6 @@ def _load_session(file: Path) -> onnxruntime.InferenceSession:
             f"ONNX Runtime {onnxruntime.__version__} cannot run {file}: {reason}; "
             "install a newer onnxruntime, or export the model again"
         ) from error
-
-
-def _checked(text: Text) -> str | tuple[str, str]:
-    if isinstance(text, Mapping) and "text" in text:
-        return _checked((text["text"], text["text_pair"]) if "text_pair" in text else text["text"])
-    if isinstance(text, str):
-        return text
-    if isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(part, str) for part in text):
-        return tuple(text)
-    raise ValueError(f"a string or a pair of strings is expected, got {text!r:.100}")
 
 
 def _character_spans(encoding: Encoding, pair: bool) -> dict[int, tuple]:
