@@ -18,7 +18,8 @@ GRAPH = """Inputs are `input_ids`, `attention_mask` and `token_type_ids`, int64 
 Outputs are `logits`, float32 [batch, labels]; `lengths`, int64 [batch, layers], the tokens that each layer ran on; and
 `kept_positions`, int64 [batch, layers, length], the places of these tokens in the input, then -1."""
 
-LIMITS = """- An input is cut to {max_length} tokens. Position 0 must be [CLS], with attention mask 1.
+LIMITS = """- ONNX Runtime must be 1.24 or later.
+- An input is cut to {max_length} tokens. Position 0 must be [CLS], with attention mask 1.
 - Token ids outside the vocabulary of {vocab_size} and inputs of more than {max_position_embeddings} tokens are errors.
 - int8 gives an example the same answer in every batch. Its scores differ slightly from those of float32. It needs a
   processor with instructions for int8 products (AVX-512 VNNI, AVX-VNNI or ARM's dot product); on older x86 processors

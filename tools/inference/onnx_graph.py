@@ -16,6 +16,7 @@ from onnxscript import GraphBuilder, OpBuilder
 from tools.common.errors import UserError
 
 OPSET = 23
+"""The first with an operator for attention; ONNX Runtime has all of its kernels from 1.24 on."""
 IR_VERSION = 10
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -32,7 +33,7 @@ _INT64, _FLOAT = ir.DataType.INT64, ir.DataType.FLOAT
 
 
 def dense_float32(op: OpBuilder, inputs: ir.Value, kernel: np.ndarray, bias: np.ndarray, name: str) -> ir.Value:
-    """A dense layer, [_, width of `kernel`] -> [_, its height]."""
+    """A dense layer of a kernel [in, out] and a bias [out], [_, in] -> [_, out]."""
     product = op.MatMul(inputs, op.initializer(ir.tensor(kernel), f"{name}.kernel"))
     return op.Add(product, op.initializer(ir.tensor(bias), f"{name}.bias"))
 
@@ -86,7 +87,11 @@ class ModelGraph:
         self.op = self.builder.op
 
     def build(self) -> ir.Model:
-        """The finished model; inputs and outputs as INTERFACE names them."""
+        """The finished model.
+
+        Its inputs are INPUTS, int64 [B, n], and of a converted model eta_scale, a float32 scalar. Its outputs are
+        logits [B, labels], lengths [B, L], kept_positions [B, L, n] and, if asked for, contributions [B, L, n].
+        """
         op = self.op
         inputs = [self.builder.input(name, _INT64, ["batch", "length"]) for name in INPUTS]
         hidden_states, packing = self.embed(*inputs)
@@ -96,13 +101,10 @@ class ModelGraph:
         for index, layer in enumerate(self.model.bert.encoder.layer):
             if etas is not None:
                 shares = self.contributions(index, hidden_states, packing)
-                contributions.append(self.at_input_positions(shares, packing, inputs[0]))
+                if self.with_contributions:
+                    contributions.append(self.at_input_positions(shares, packing, inputs[0]))
                 kept = self.hard_keep(shares, op.Gather(etas, index), packing)
-                tokens = op.Compress(op.Reshape(packing.padded_index, [-1]), op.Reshape(kept, [-1]))
-                packing = self.pack(
-                    op.Gather(packing.positions, tokens), op.ReduceSum(op.Cast(kept, to=_INT64), [1], keepdims=0)
-                )
-                hidden_states = op.Gather(hidden_states, tokens)
+                hidden_states, packing = self.keep(hidden_states, kept, packing)
             hidden_states = self.run_layer(f"layer_{index}", layer, hidden_states, packing)
             lengths.append(packing.lengths)
             kept_positions.append(self.padded_positions(packing, length))
@@ -164,6 +166,13 @@ class ModelGraph:
         op = self.op
         delta = op.Div(eta, op.Cast(op.Unsqueeze(packing.lengths, [1]), to=_FLOAT))
         return op.And(op.Or(op.GreaterOrEqual(shares, delta), op.Equal(packing.places, 0)), packing.mask)
+
+    def keep(self, hidden_states: ir.Value, kept: ir.Value, packing: Packing) -> tuple[ir.Value, Packing]:
+        """The hidden states of the tokens that stay, and their packing; kept is bool [B, w]."""
+        op = self.op
+        tokens = op.Compress(op.Reshape(packing.padded_index, [-1]), op.Reshape(kept, [-1]))
+        lengths = op.ReduceSum(op.Cast(kept, to=_INT64), [1], keepdims=0)
+        return op.Gather(hidden_states, tokens), self.pack(op.Gather(packing.positions, tokens), lengths)
 
     def run_layer(self, name: str, layer, hidden_states: ir.Value, packing: Packing) -> ir.Value:
         """One BERT layer on packed tokens, [T, H] -> [T, H]."""

@@ -198,7 +198,7 @@ def _load_session(file: Path) -> onnxruntime.InferenceSession:
     except Exception as error:  # ONNX Runtime's classes have no narrower base
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot run {file}: {reason}; "
+            f"ONNX Runtime {onnxruntime.__version__} cannot run {file}: {reason:.200}; "
             "install a newer onnxruntime, or export the model again"
         ) from error
 
