@@ -18,7 +18,7 @@ from tools.runtime.argument_types import NonNegativeFloat, PositiveInt, Shard
 
 @argument_group("prediction")
 class PredictArguments:
-    model_path: Path = flag("a save_pretrained directory, or the .h5 file beside it")
+    model_path: Path = flag("a save_pretrained directory, the .h5 file beside it, or a model exported to ONNX")
     input: Path = flag("texts: .txt (one per line), .csv, .tsv, .jsonl or .parquet")
     output: Path = flag("file to write")
     text_columns: list[str] | None = flag("text columns, one or two (default: the model's)", None)
@@ -32,24 +32,21 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from models import AdapLeRPredictor
 from tools.common.errors import UserError
-from tools.data.rows import read_file
+from tools.data.files import read_file
 from tools.inference.resumable_output import ResumableOutput
-from tools.runtime.checkpoints import model_directory
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 
 def predict(arguments: PredictArguments) -> None:
-    directory = model_directory(arguments.model_path)
     if not arguments.input.is_file():
         raise UserError(f"--INPUT {arguments.input} is not a file")
     rows = read_file(arguments.input)
     indices = np.arange(len(rows))
     if arguments.shard:
         indices = np.array_split(indices, arguments.shard.parts)[arguments.shard.number - 1]
-    predictor = AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale)
-    columns = arguments.text_columns or _text_columns(predictor.model.config, rows.column_names)
+    directory, predictor = _load_predictor(arguments)
+    columns = arguments.text_columns or _text_columns(directory, rows.column_names)
     missing = [column for column in columns if column not in rows.column_names]
     if missing:
         names = ", ".join(rows.column_names)
@@ -71,9 +68,22 @@ def _texts(rows, columns: list[str]):
         yield row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
 
 
-def _text_columns(config, names: list[str]) -> list[str]:
+def _load_predictor(arguments: PredictArguments):
+    """The model's directory and its predictor; an exported model needs neither TensorFlow nor its seconds of import."""
+    if (arguments.model_path / "model.onnx").exists():
+        from tools.inference.onnx_predictor import OnnxPredictor
+
+        return arguments.model_path, OnnxPredictor(arguments.model_path, arguments.batch_size, arguments.eta_scale)
+    from models import AdapLeRPredictor
+    from tools.runtime.checkpoints import model_directory
+
+    directory = model_directory(arguments.model_path)
+    return directory, AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale)
+
+
+def _text_columns(directory: Path, names: list[str]) -> list[str]:
     """The columns that the model was trained on; an only column (lines of a .txt) is the text, whatever its name."""
-    expected = config.text_columns or ["text"]
+    expected = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("text_columns") or ["text"]
     return names if len(names) == len(expected) == 1 else expected
 
 

@@ -18,7 +18,7 @@ from tools.common.paths import ROOT
 PIN = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("requirements", ["requirements.txt", "tests/requirements.txt"])
+@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-onnx.txt", "tests/requirements.txt"])
 def test_lock_holds_the_pins_and_hashes(requirements):
     pins = dict(PIN.findall((ROOT / requirements).read_text()))
     lock = (ROOT / requirements).with_suffix(".lock").read_text()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,9 @@ from tools.common import paths
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.data import demo_task, phrases, readers
+from tools.data.files import READERS, read_file, reader_of
 from tools.data.tasks import CUSTOM, Task, custom_task
 
-READERS = {".txt": "text", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 SPLIT_SEED = 1234
 """Seed of the dev cut and of MAX_*_EXAMPLES subsets: the same rows for every DATA_SEED."""
 
@@ -57,7 +55,7 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
         raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {given[:5]}")
     names = tuple(map(str, sorted(set(given), key=lambda label: (str(type(label)), label))))
     find_split_file(data_dir, "validation", "validation")
-    tested = any(_reader(file) for file in data_dir.glob("test.*"))
+    tested = any(reader_of(file) for file in data_dir.glob("test.*"))
     splits = ["train", "validation", *(["test"] if tested else [])]
     return custom_task(tuple(text_columns), label_column, names, splits)
 
@@ -167,40 +165,16 @@ def _read_hub(task: Task, split: str) -> datasets.Dataset:
         ) from error
 
 
-def read_file(file: Path) -> datasets.Dataset:
-    """All rows of a file of any known kind; of a .txt, its lines as column `text`.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    if _reader(file) is None:
-        raise UserError(f"cannot read {file}: its ending is none of {', '.join(READERS)} (or these with .gz)")
-    options = {"keep_default_na": False} if _reader(file) == "csv" else {}  # "None" and "NA" are words
-    if ".tsv" in file.suffixes:
-        options |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as GLUE's
-    try:
-        return datasets.load_dataset(_reader(file), data_files=glob.escape(str(file)), split="train", **options)
-    except Exception as error:
-        cause = error.__cause__ or error
-        raise UserError(f"cannot read {file}: {type(cause).__name__}: {cause}") from error
-
-
 def find_split_file(folder: Path, split: str, hub_split: str) -> Path:
     """The file <folder>/<split>.<known ending>, perhaps gzipped; the hub's name of the split comes first.
 
     Raises:
         UserError: there is none.
     """
-    found = [file for name in (hub_split, split) for file in sorted(folder.glob(f"{name}.*")) if _reader(file)]
+    found = [file for name in (hub_split, split) for file in sorted(folder.glob(f"{name}.*")) if reader_of(file)]
     if not found:
         raise UserError(f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)")
     return found[0]
-
-
-def _reader(file: Path) -> str | None:
-    """Name of the `datasets` builder that reads the file, by its ending."""
-    ending = next((s for s in reversed(file.suffixes) if s != ".gz"), "")
-    return READERS.get(ending)
 
 
 def _where(task: Task, split: str, data_dir: Path | None) -> str:

@@ -1,1 +1,1 @@
-"""Exported models and resumable output."""
+"""Exported models, predictors that run without TensorFlow, and resumable output."""

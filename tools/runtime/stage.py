@@ -12,10 +12,7 @@ A program parses its arguments before it imports TensorFlow, so that --help and 
 
 from __future__ import annotations
 
-import errno
 import shutil
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,16 +24,11 @@ from tools.common.atomic_files import clear_leftovers
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.runtime import devices
+from tools.runtime.program import BAD_INPUT, errors_as_a_sentence, run_program
 from tools.runtime.run import Run
 from tools.runtime.run_record import RunRecord
 
-BAD_INPUT = 2
-FAILED = 1
-USER_CAN_FIX = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
-}
-"""System errors that get a sentence (no space, no permission, no such file); others keep their traceback."""
+__all__ = ["BAD_INPUT", "run_program", "run_stage"]
 
 
 def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
@@ -45,7 +37,7 @@ def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
     run.json in the run's folder under logs/ says what the run was and how it ended.
     Exit code 2 for input that the user can fix, 130 and 143 after SIGINT and SIGTERM, 1 for any other failure.
     """
-    with _errors_as_a_sentence():
+    with errors_as_a_sentence():
         devices.configure_devices(arguments.gpu, arguments.mixed_precision, arguments.deterministic)
         strategy = devices.strategy(arguments.multi_gpu)
         run = Run.of(stage, arguments)
@@ -101,32 +93,3 @@ def _recorded(run: Run) -> Iterator[None]:
             record.write(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
     record.write("finished")
-
-
-def run_program(arguments: Any, work: Callable[[Any], None]) -> None:
-    """Runs a program that has no folder of its own, with the exit codes of `run_stage`."""
-    with _errors_as_a_sentence():
-        work(arguments)
-
-
-def _stop(number: int, _frame) -> None:
-    """Ends the process with the exit code that a shell expects after a signal."""
-    print(f"stopped by {signal.Signals(number).name}; finished epochs and files are kept", file=sys.stderr)
-    sys.exit(128 + number)
-
-
-@contextmanager
-def _errors_as_a_sentence() -> Iterator[None]:
-    """Ends the process with a sentence and a code for what the user can fix, what the system refuses, and signals."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    try:
-        yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(BAD_INPUT)
-    except OSError as error:
-        if error.errno not in USER_CAN_FIX:
-            raise
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(FAILED)

@@ -1,0 +1,151 @@
+"""Exports a model for ONNX Runtime, in float32 and in int8, as a directory that needs nothing else.
+
+OUTPUT gets model.onnx, model.int8.onnx, tokenizer.json, config.json and README.md, if the float32 model has the logits
+and lengths of TensorFlow's lr_mode; otherwise nothing is written. tools.inference.onnx_predictor.OnnxPredictor and
+run_files/predict.py --MODEL_PATH OUTPUT take the directory.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+from tools.runtime.argument_parser import argument_group, flag, parse
+
+
+@argument_group("export")
+class ExportArguments:
+    model_path: Path = flag("an AdapLeR or a plain BERT: a save_pretrained directory, or the .h5 file beside it")
+    output: Path = flag("directory to write")
+    results: Path | None = flag("result file of the model's run, for the scores in README.md and config.json", None)
+    texts: Path | None = flag(
+        "texts to compare with TensorFlow: .txt (one per line), .csv, .tsv, .jsonl or .parquet (default: random words "
+        "of the vocabulary)",
+        None,
+    )
+    contributions: bool = flag("add an output: the contribution of each token at each layer", False)
+
+
+if __name__ == "__main__":
+    ARGUMENTS = parse([ExportArguments], __doc__)  # before the imports that take seconds
+    if importlib.util.find_spec("onnxscript") is None:
+        sys.exit(
+            "error: the export needs more packages: python -m pip install --require-hashes -r requirements-onnx.lock"
+        )
+
+import onnx_ir
+from transformers import PreTrainedTokenizerBase
+
+from models import TFAdapLeRForSequenceClassification
+from tools.common.atomic_files import atomic_directory, require_replaceable, write_json
+from tools.common.errors import UserError
+from tools.inference.model_card import model_card
+from tools.inference.onnx_agreement import compare, random_texts, read_texts
+from tools.inference.onnx_graph import ModelGraph, dense_float32
+from tools.inference.onnx_predictor import MODEL_FILES
+from tools.inference.onnx_quantisation import dense_int8
+from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
+from tools.runtime.program import run_program
+
+LARGEST_FILE = 2e9
+"""Bytes of weights that fit into one ONNX file."""
+
+
+def export_onnx(arguments: ExportArguments) -> None:
+    """Writes the directory.
+
+    Raises:
+        UserError: the model, the result file or the texts cannot be read, OUTPUT cannot be written or is another kind
+            of directory, the graph cannot hold the model, or ONNX Runtime disagrees with TensorFlow.
+    """
+    require_replaceable(arguments.output, MODEL_FILES["float32"])
+    model = load_saved(arguments.model_path)
+    source = model_directory(arguments.model_path)
+    config = exported_config(source.name, model, read_results(arguments.results, model.is_adapler))
+    texts = read_texts(arguments.texts, config["text_columns"]) if arguments.texts else None
+    try:
+        with atomic_directory(arguments.output) as directory:
+            write_tokenizer(load_tokenizer(str(source)), config["max_length"], directory)
+            write_json(directory / "config.json", config)
+            write_graphs(model, directory, arguments.contributions)
+            (directory / "README.md").write_text(model_card(config, directory), encoding="utf-8")
+            print(compare(model, directory, texts or random_texts(directory)))
+    except OSError as error:
+        raise UserError(f"cannot write --OUTPUT {arguments.output}: {error}") from error
+    print(arguments.output)
+
+
+def write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, directory: Path) -> None:
+    """Writes tokenizer.json, set to truncate and to pad."""
+    backend = tokenizer.backend_tokenizer
+    backend.enable_truncation(max_length)
+    backend.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
+    backend.save(str(directory / "tokenizer.json"))
+
+
+def write_graphs(model: TFAdapLeRForSequenceClassification, directory: Path, contributions: bool) -> None:
+    """Writes the model in both precisions.
+
+    Raises:
+        UserError: it is too large for one file, or its activation is unknown.
+    """
+    if 4 * model.count_params() > LARGEST_FILE:
+        raise UserError(
+            f"the model has {model.count_params()} weights; one ONNX file holds at most {LARGEST_FILE / 4:.0f}"
+        )
+    for precision, dense in (("float32", dense_float32), ("int8", dense_int8)):
+        onnx_ir.save(ModelGraph(model, dense, contributions).build(), directory / MODEL_FILES[precision])
+
+
+def exported_config(name: str, model: TFAdapLeRForSequenceClassification, results: dict | None) -> dict:
+    """The content of config.json."""
+    sizes = ("num_hidden_layers", "hidden_size", "vocab_size", "type_vocab_size", "max_position_embeddings")
+    return {
+        "name": name,
+        "adapler": model.is_adapler,
+        "regression": model.config.num_labels == 1,
+        "id2label": {str(number): label for number, label in model.config.id2label.items()},
+        "max_length": model.longest_input,
+        "eta_scale": model.eta_scale,
+        "text_columns": model.config.text_columns,
+        **{size: getattr(model.config, size) for size in sizes},
+        "results": results,
+    }
+
+
+def read_results(file: Path | None, is_adapler: bool) -> dict | None:
+    """What a run's result file says of its training data, and of the scores of its AdapLeR or else its BERT.
+
+    Raises:
+        UserError: it is no result file of a run.
+    """
+    if file is None:
+        return None
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        scores = results["adapler" if is_adapler else "bert"]
+        stage = results["settings"]["train_adapler" if is_adapler else "fine_tune"]
+        metric, bert = results["metric"], results["bert"]
+        return {
+            **{name: results[name] for name in ("task", "metric", "backbone", "seed", "commit")},
+            "training_examples": stage["max_train_examples"],
+            "splits": {
+                split: {
+                    "examples": scores[split]["examples"],
+                    "score": scores[split][metric],
+                    "fine_tuned": bert[split][metric],
+                    "speedup": scores[split]["speedup"],
+                    "difference": scores[split].get("difference"),
+                }
+                for split in scores
+                if metric in scores[split]
+            },
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"--RESULTS {file} is not the result file of a run, as --SAVE writes it: {error!r}") from error
+
+
+if __name__ == "__main__":
+    run_program(ARGUMENTS, export_onnx)

@@ -1,0 +1,108 @@
+"""Whether an exported model answers as the TensorFlow model that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from models import TFAdapLeRForSequenceClassification
+from tools.common.errors import UserError
+from tools.data.files import read_file
+from tools.inference.onnx_predictor import OnnxPredictor, Text, as_arrays
+
+BATCH_SIZE = 32
+MAX_TEXTS = 1000
+"""Texts of a file that are compared."""
+
+LOGIT_TOLERANCE = 1e-4
+"""Allowed difference of a logit in float32; for the logits of a text above 1, relative to the largest."""
+
+TIE = 1e-5
+"""A text whose lengths in TensorFlow change with this relative change of eta is a tie: its lengths are not compared."""
+
+
+def compare(model: TFAdapLeRForSequenceClassification, directory: Path, texts: Sequence[Text]) -> str:
+    """Compares the float32 model's logits and lengths with lr_mode's, and counts the labels that int8 changes.
+
+    Args:
+        directory: the exported model.
+
+    Returns:
+        what was compared and the largest difference, as a sentence.
+
+    Raises:
+        UserError: logits differ by more than LOGIT_TOLERANCE, or lengths differ, or every text is a tie.
+    """
+    float32, int8 = (OnnxPredictor(directory, precision=precision) for precision in ("float32", "int8"))
+    largest, ties, same_label = 0.0, 0, 0
+    for start in range(0, len(texts), BATCH_SIZE):
+        inputs = as_arrays(float32.tokenizer.encode_batch(texts[start : start + BATCH_SIZE]))
+        outputs = float32.run(inputs)
+        logits, lengths, tied = _expected(model, inputs)
+        wrong = (outputs["lengths"] != lengths).any(axis=1) & ~tied
+        difference = np.abs(outputs["logits"] - logits).max(axis=1)
+        wrong |= ~tied & ~(difference <= LOGIT_TOLERANCE * np.maximum(np.abs(logits).max(axis=1), 1))
+        if wrong.any():
+            place = int(wrong.argmax())
+            raise UserError(
+                f"ONNX Runtime disagrees with TensorFlow on the text {texts[start + place]!r:.100}: lengths "
+                f"{outputs['lengths'][place].tolist()} instead of {lengths[place].tolist()}, logits apart by "
+                f"{difference[place]:.2g}; nothing was exported"
+            )
+        largest = max(largest, float(difference[~tied].max(initial=0)))
+        ties += int(tied.sum())
+        same_label += int((int8.run(inputs)["logits"].argmax(axis=1) == logits.argmax(axis=1)).sum())
+    if ties == len(texts):
+        raise UserError(
+            "no text was compared: in each, a token's contribution equals the threshold; name others: --TEXTS"
+        )
+    return (
+        f"compared with TensorFlow on {len(texts) - ties} texts (left out {ties} ties): equal lengths, largest "
+        f"difference of a logit {largest:.1e}; int8 gives the same label on {same_label} of {len(texts)}"
+    )
+
+
+def _expected(model, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """TensorFlow's logits [B, labels] and lengths [B, L], and which texts are ties, bool [B]."""
+    inputs = {name: tf.constant(values, tf.int32) for name, values in inputs.items()}
+    if not model.is_adapler:
+        tokens = inputs["attention_mask"].numpy().sum(axis=1, keepdims=True)
+        lengths = np.repeat(tokens, model.config.num_hidden_layers, axis=1)
+        return model(inputs).logits.numpy(), lengths, np.zeros(len(tokens), bool)
+    below, exact, above = (
+        model(inputs, lr_mode=True, eta_scale=model.eta_scale * factor) for factor in (1 - TIE, 1, 1 + TIE)
+    )
+    lengths = [np.stack(outputs.lengths, axis=1) for outputs in (below, exact, above)]
+    return exact.logits.numpy(), lengths[1], (lengths[0] != lengths[2]).any(axis=1)
+
+
+def read_texts(file: Path, text_columns: Sequence[str] | None) -> list[Text]:
+    """The first MAX_TEXTS texts of a file; an only column is the text, whatever its name.
+
+    Raises:
+        UserError: it cannot be read, has no rows, or lacks a column.
+    """
+    rows = read_file(file)
+    columns = text_columns or ["text"]
+    columns = rows.column_names if len(rows.column_names) == len(columns) == 1 else columns
+    missing = [column for column in columns if column not in rows.column_names]
+    if missing or len(rows) == 0:
+        lack = f"no column {', '.join(missing)}, which the model was trained on" if missing else "no rows"
+        raise UserError(f"--TEXTS {file} has {lack}")
+    texts = zip(*(rows[column][:MAX_TEXTS] for column in columns), strict=True)
+    return [text if len(text) == 2 else text[0] for text in texts]
+
+
+def random_texts(directory: Path, count: int = 16) -> list[Text]:
+    """Texts of random words of an exported model's vocabulary, from 1 word to the longest input."""
+    predictor = OnnxPredictor(directory)
+    special = {token.content for token in predictor.tokenizer.get_added_tokens_decoder().values()}
+    vocabulary = sorted(set(predictor.tokenizer.get_vocab()) - special)
+    words = [token for token in vocabulary if token.isalnum()] or vocabulary
+    rng = np.random.default_rng(0)
+    lengths = np.linspace(1, predictor.config["max_length"], count).astype(int)
+    texts = [" ".join(rng.choice(words, length)) for length in lengths]
+    return list(zip(texts, reversed(texts), strict=True)) if predictor.takes_pairs else texts
