@@ -128,6 +128,7 @@ def read_results(file: Path | None, is_adapler: bool) -> dict | None:
         scores = results["adapler" if is_adapler else "bert"]
         stage = results["settings"]["train_adapler" if is_adapler else "fine_tune"]
         metric, bert = results["metric"], results["bert"]
+        intervals = results.get("splits", {}) if is_adapler else {}
         return {
             **{name: results[name] for name in ("task", "metric", "backbone", "seed", "commit")},
             "training_examples": stage["max_train_examples"],
@@ -137,7 +138,7 @@ def read_results(file: Path | None, is_adapler: bool) -> dict | None:
                     "score": scores[split][metric],
                     "fine_tuned": bert[split][metric],
                     "speedup": scores[split]["speedup"],
-                    "difference": scores[split].get("difference"),
+                    "difference": intervals.get(split),
                 }
                 for split in scores
                 if metric in scores[split]
