@@ -15,7 +15,7 @@ from tools.runtime.arguments import STAGES
 if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["fine_tune"], __doc__)  # before the imports that take seconds
 
-from models.training_step import Objective, adam
+from models.objective import Objective, adam
 from tools.common.errors import UserError
 from tools.data.loading import load_examples
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights

@@ -27,8 +27,8 @@ import tensorflow as tf
 
 from models import TFAdapLeRForSequenceClassification
 from models.adapler_encoder import ETA_MAX, ETA_MIN
+from models.objective import Objective, adam
 from models.speed_target import SpeedTarget
-from models.training_step import Objective, adam
 from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.data.examples import Examples

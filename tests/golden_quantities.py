@@ -14,7 +14,7 @@ import tf_keras as keras
 
 from models.length_reduction import soft_removal
 from models.losses import contribution_loss
-from models.training_step import Objective, adam
+from models.objective import Objective, adam
 from tests.compare import assert_close
 from tests.golden import GOLDEN, inputs, load, make_model, published_name, set_thresholds, source, tolerance
 from tools.data.examples import Examples

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 from transformers import BertTokenizerFast
 
-from models.training_step import Objective, adam
+from models.objective import Objective, adam
 from tests import tiny
 from tests.compare import assert_close
 from tests.inject_faults import content

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models.training_step import Objective
+from models.objective import Objective
 from tests import tiny
 from tests.compare import assert_close
 

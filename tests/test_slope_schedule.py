@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from models.objective import Objective, adam
 from models.slope_schedule import SlopeSchedule, slope
-from models.training_step import Objective, adam
 from tests import tiny
 from tests.compare import assert_close
 

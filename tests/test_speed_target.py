@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from models.losses import distillation_loss
+from models.objective import Objective, adam
 from models.speed_target import SpeedTarget, hard_lengths
-from models.training_step import Objective, adam
 from tests import tiny
 from tests.compare import assert_close
 from tools.flops import adapler_flops, bert_flops

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models.training_step import Objective, adam
+from models.objective import Objective, adam
 from tests import tiny
 from tests.compare import assert_close
 

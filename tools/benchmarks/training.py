@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.training_step import Objective, adam
+from models.objective import Objective, adam
 from tools.benchmarks.measurement import as_graph, finish, time_interleaved, time_ratio
 from tools.data.examples import INPUTS_SPEC, Examples
 from tools.data.loading import load_examples
