@@ -19,7 +19,7 @@ PACKAGES = {
         *("tools.explanations", "tools.runtime", "tools.results", "tools.data", "tools.flops", "models"),
         "tools.common",
     },
-    "tools.training": {"tools.evaluation", "tools.runtime", "tools.data", "models", "tools.common"},
+    "tools.training": {"tools.evaluation", "tools.runtime", "tools.data", "tools.flops", "models", "tools.common"},
 }
 """Package -> the packages that it may import."""
 PACKAGES["tools.benchmarks"] = set(PACKAGES)
