@@ -17,7 +17,7 @@ from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.data.tasks import custom_task
 from tools.runtime.arguments import AdapLeRTrainingArguments
-from tools.training.callbacks import KeepFastest
+from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, fastest_within_loss
 from tools.training.fit import fit
 
 TASK = custom_task(("text",), "label", ("a", "b", "c"), ["train", "validation"])
@@ -56,9 +56,10 @@ def train(folder, interrupt: str | None = None, best: float = 0.0, train_on: Exa
     model = tiny.make_model(hidden_dropout_prob=0.1)
     rates = adam(1e-2, 6, 1, 1e-12)
     model.compile(rates, objective=Objective(0.1, 0.1), speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
-    files = folder / "chosen.h5", folder / "last.h5", folder / "log.json"
+    files = AdapLeRFiles(folder / "chosen.h5", folder / "last.h5", folder / "log.json")
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
-    epoch_end = KeepFastest(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, {"best_fine_tuned": best})
+    choose, facts = fastest_within_loss("accuracy", best), {"best_fine_tuned": best}
+    epoch_end = KeepAdapLeR(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, choose, facts)
     keep, promote = epoch_end.keep, epoch_end.promote
 
     def keep_and_stop(epoch: int) -> None:
