@@ -297,7 +297,7 @@ def test_the_chosen_epoch_is_the_fastest_of_those_that_are_allowed(trained):
             assert np.array_equal(weights, trained.steps[3 * epoch - 1].after[variable])
 
 
-def test_the_predictors_have_a_rate_of_their_own(place, trained):
+def test_the_predictors_have_a_rate_of_their_own(place, stored):
     record = run_stage("train_adapler", train_adapler, f"{stage_3(place, 1)} --CP_LEARNING_RATE 0.04 --SAVE_NAME own")
     main, own = (ReferenceAdam(rate, 0, 3, 1e-12, 0.01) for rate in (RATE, 0.04))
     for step in record.steps:
