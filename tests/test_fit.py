@@ -58,8 +58,8 @@ def train(folder, interrupt: str | None = None, best: float = 0.0, train_on: Exa
     model.compile(rates, objective=Objective(0.1, 0.1), speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
     files = AdapLeRFiles(folder / "chosen.h5", folder / "last.h5", folder / "log.json")
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
-    choose = fastest_within_loss("accuracy", best)
-    epoch_end = KeepAdapLeR(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, choose, {})
+    choose, facts = fastest_within_loss("accuracy", best), {"best_fine_tuned": best}
+    epoch_end = KeepAdapLeR(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, choose, facts)
     keep, promote = epoch_end.keep, epoch_end.promote
 
     def keep_and_stop(epoch: int) -> None:

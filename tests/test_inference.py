@@ -155,6 +155,19 @@ def test_predict_reads_every_format_alike(saved_model, tmp_path):
         assert classify(saved_model, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
 
 
+@pytest.mark.parametrize("count", [7, 36])
+def test_predict_answers_the_last_partial_batch_too(saved_model, tmp_path, count):
+    """Batches of 4, of which 8 are read together."""
+    lines = write_input(tmp_path / "in.txt", count)
+    answers = classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl", "--BATCH_SIZE", "4")
+    assert [answer["index"] for answer in answers] == list(range(count))
+    predictor = AdapLeRPredictor(saved_model, batch_size=1)
+    for line, answer in list(zip(lines, answers, strict=True))[-5:]:
+        (alone,) = predictor(line)
+        assert answer["label"] == alone["label"] and answer["lengths"] == alone["lengths"]
+        assert answer["score"] == pytest.approx(alone["score"], abs=1e-5)
+
+
 def test_predict_takes_plain_text_whatever_the_models_own_data_calls_it(saved_model, tmp_path):
     write_input(tmp_path / "in.txt", 5)
     expected = classify(saved_model, tmp_path / "in.txt", tmp_path / "expected.jsonl")

@@ -35,7 +35,8 @@ def write_backbone(directory: Path, **config) -> Path:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     (directory / "vocab.txt").write_text("\n".join(words) + "\n")
     BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(directory)
-    model = tiny.make_model(converted=False, vocab_size=len(words), num_labels=2, initializer_range=0.1, **config)
+    sizes = {"vocab_size": len(words), "num_labels": 2, "initializer_range": 0.1, **config}
+    model = tiny.make_model(converted=False, **sizes)
     model.save_pretrained(directory)
     return directory
 

@@ -11,10 +11,11 @@ from tests import tiny
 from tests.compare import assert_close
 from tests.test_pipeline import run, write_backbone
 from tools.common.paths import TaskPaths
+from tools.data.examples import Examples
 from tools.data.tasks import majority_rationale
 from tools.explanations.attentions import mean_attentions, rollout
 from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
-from tools.explanations.token_scores import METHODS
+from tools.explanations.token_scores import METHODS, TokenScores, faithfulness
 from tools.results.write_pages import claim
 
 
@@ -82,6 +83,30 @@ def test_mean_attentions_are_of_plain_bert_and_sum_to_one():
     assert attentions.shape == (2, 3, 7, 7)
     assert_close(attentions.sum(axis=-1), np.ones((2, 3, 7)), 1e-5)
     assert attentions[1, :, :, 5:].max() == 0
+
+
+def test_faithfulness_by_hand():
+    """Comprehensiveness is what is lost without the chosen tokens, sufficiency what is lost on them alone."""
+    bert = tiny.make_model(converted=False)
+    tokens = [[2, 7, 9, 11, 3], [2, 8, 10, 3]]
+    chosen = [np.array([False, True, False, False, False]), np.array([False, False, True, False])]
+    words = tf.ragged.constant([[-1, 0, 1, 2, -1], [-1, 0, 1, -1]], dtype=tf.int32)
+    ids = tf.ragged.constant(tokens, dtype=tf.int32)
+    examples = Examples(np.arange(2), ids, tf.zeros_like(ids), np.zeros(2, np.int32), 0, word=words)
+    labels = [2, 0]
+
+    def probability(ids: list[int], label: int) -> float:
+        return float(tf.nn.softmax(bert({"input_ids": tf.constant([ids])}).logits)[0, label])
+
+    whole = [probability(row, label) for row, label in zip(tokens, labels, strict=True)]
+    scored = [TokenScores({}, np.ones((3, 1), bool), *pair) for pair in zip(labels, whole, strict=True)]
+    losses = faithfulness(bert, examples, scored, chosen, batch_size=1)
+    without = probability([2, 9, 11, 3], 2), probability([2, 8, 3], 0)
+    alone = probability([2, 7, 3], 2), probability([2, 10, 3], 0)
+    for row in range(2):
+        assert losses[row]["comprehensiveness"] == pytest.approx(whole[row] - without[row], abs=1e-5)
+        assert losses[row]["sufficiency"] == pytest.approx(whole[row] - alone[row], abs=1e-5)
+    assert max(abs(without[row] - alone[row]) for row in range(2)) > 1e-3
 
 
 @pytest.fixture(scope="module")
