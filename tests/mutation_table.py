@@ -17,7 +17,8 @@ class Fault(NamedTuple):
 
 REMOVAL, STEP, ENCODER = "models/length_reduction.py", "models/training_step.py", "models/adapler_encoder.py"
 PACKING, LOSSES, FLOPS = "models/packing.py", "models/losses.py", "tools/flops/formulas.py"
-STAGE_1, STAGE_3 = "run_files/run_classification_bert.py", "run_files/run_classification_w_lr.py"
+STAGE_1, STAGE_3 = "run_files/run_classification_bert.py", "tools/training/adapler.py"
+OBJECTIVE = "models/objective.py"
 TASKS, CALLBACKS, FIT = "tools/data/tasks.py", "tools/training/callbacks.py", "tools/training/fit.py"
 SALIENCIES, LOG = "tools/explanations/saliencies.py", "tools/runtime/fine_tuning_log.py"
 SCORES = "tools/explanations/token_scores.py"
@@ -170,7 +171,7 @@ TRAINING_FAULTS = (
     ),
     Fault(
         "LayerNorm and biases decayed",
-        STEP,
+        OBJECTIVE,
         'exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"]',
         "exclude_from_weight_decay=[]",
         STEPS_1,
