@@ -79,11 +79,11 @@ def test_killed_and_resumed_is_as_never_killed(flags, tmp_path):
     assert first.fine_tuning_log.read_text() == second.fine_tuning_log.read_text()
 
     shutil.copytree(first.root / "data", second.root / "data", dirs_exist_ok=True)
-    names = "run", 0.5, 0.01
-    kill_when(train, killed, lambda: (second.adapler_run(*names) / "backup" / "checkpoint").exists())
+    name = "run_GAMMA0.5_PHI0.01"
+    kill_when(train, killed, lambda: (second.adapler_run(name) / "backup" / "checkpoint").exists())
     done = run(f"python {train} --RESUME", ADAPLER_DIRECTORY=str(killed))
     assert done.returncode == 0, done.stderr[-2000:]
-    assert_same_weights(first.adapler_last(*names), second.adapler_last(*names))
+    assert_same_weights(first.adapler_last(name), second.adapler_last(name))
 
     again = run(f"python {train} --RESUME", ADAPLER_DIRECTORY=str(killed))
     assert again.returncode == 0 and "3 of 3 epochs are finished" in again.stdout
