@@ -14,13 +14,13 @@ import tensorflow as tf
 import transformers
 from transformers import BertTokenizerFast
 
-from models import TFAdapLeRForSequenceClassification
+from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.run_classification_evaluation import evaluate
 from tests import tiny
 from tools.common.locks import locked
 from tools.common.paths import ROOT, TaskPaths
 from tools.data.tasks import TABLE
-from tools.results.result_files import chosen_point
+from tools.results.result_files import chosen_point, split_records
 from tools.results.tables import tried_table
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
@@ -28,6 +28,10 @@ from tools.runtime.run import Run
 
 WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
 NAME = "tiny_bert"
+LEARNS = "--LEARNING_RATE 0.005 --BATCH_SIZE 4 --SPEEDUP_LEARNING_RATE 0.1 --GAMMA 0.1 --PHI 0.01"
+"""Settings with which the tiny backbone learns its task and drops tokens."""
+MODEL = "tiny_GAMMA0.1_PHI0.01"
+EPOCHS = 4
 
 
 def write_backbone(directory: Path, **config) -> Path:
@@ -70,7 +74,7 @@ def run(command: str, **environment) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("pipeline")
-    return {"backbone": write_backbone(root / NAME), "data": write_sst2(root / "data")}
+    return {"backbone": write_backbone(root / NAME, initializer_range=0.5), "data": write_sst2(root / "data")}
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +84,25 @@ def flags(place):
 
 @pytest.fixture(scope="module")
 def whole_run(flags):
-    given = f"{flags} --EPOCHS 2 --LEARNING_RATE 0.01 --SPEEDUP_LEARNING_RATE 0.1 --GAMMA 0.5 --SAVE_NAME tiny"
-    result = run(f"run_files/run_task.sh sst2 7 {given}")
+    result = run(f"run_files/run_task.sh sst2 7 {flags} {LEARNS} --EPOCHS {EPOCHS} --SAVE_NAME tiny")
     assert result.returncode == 0, result.stderr[-3000:]
     return result, TaskPaths(NAME, 7, "sst2")
 
 
 def test_run_task_leaves_what_it_should(whole_run):
     result, where = whole_run
-    assert [where.fine_tuned(epoch).exists() for epoch in (1, 2)] == [True, True]
+    assert all(where.fine_tuned(epoch).exists() for epoch in range(1, EPOCHS + 1))
     log = json.loads(where.fine_tuning_log.read_text())
-    assert len(log) == 2 and set(log[0]) == {"validation"} and set(log[0]["validation"]) == {"accuracy"}
-    for epoch in (1, 2):
+    assert len(log) == EPOCHS and set(log[0]) == {"validation"} and set(log[0]["validation"]) == {"accuracy"}
+    best = sorted(range(1, EPOCHS + 1), key=lambda epoch: -log[epoch - 1]["validation"]["accuracy"])[:3]
+    for epoch in best:
         matrix = np.load(where.saliency_matrix("train", epoch))
         assert matrix.shape == (70, 16) and matrix.dtype == np.float32
+<<<<<<< HEAD
     assert where.adapler_last("tiny_GAMMA0.5_PHI0.0005").exists()
+=======
+    assert where.adapler_last(MODEL).exists()
+>>>>>>> wt-wiring
     assert "FLOPs speedup" in result.stdout and "21 of 21" in result.stdout
     assert not list(where.root.rglob("*.part*"))
     for stage in ("fine_tune", "store_saliencies", "train_adapler", "evaluate"):
@@ -102,21 +110,34 @@ def test_run_task_leaves_what_it_should(whole_run):
         assert records and all(json.loads(file.read_text())["exit"] == "finished" for file in records)
     for stage in ("fine_tune", "train_adapler"):
         (scores,) = (where.logs / stage).rglob("scores.jsonl")
-        assert [json.loads(line)["epoch"] for line in scores.read_text().splitlines()] == [1, 2]
+        assert [json.loads(line)["epoch"] for line in scores.read_text().splitlines()] == [1, 2, 3, 4]
         assert list(scores.parent.rglob("events.out.tfevents.*")) and not (scores.parent / "backup").exists()
+
+
+def test_the_tiny_run_learns_and_drops_tokens(whole_run):
+    """So that what the other tests compare on it is not empty."""
+    _, where = whole_run
+    log = json.loads(where.fine_tuning_log.read_text())
+    assert max(entry["validation"]["accuracy"] for entry in log) > 0.9
+    (evaluated,) = where.logs.glob("evaluation_tiny*.json")
+    validation = json.loads(evaluated.read_text())["validation"]
+    assert validation["accuracy"] > 0.9
+    assert validation["mean_lengths"][-1] < 0.9 * validation["mean_lengths"][0]
 
 
 def test_run_json_tells_what_a_run_was(whole_run):
     _, where = whole_run
-    head = run("git rev-parse --short HEAD").stdout.strip()
+    git = run("git rev-parse --short HEAD")
+    head = git.stdout.strip() if git.returncode == 0 else None
     for stage, script in (("fine_tune", "run_classification_bert.py"), ("train_adapler", "run_classification_w_lr.py")):
         (file,) = (where.logs / stage).rglob("run.json")
         record = json.loads(file.read_text())
         assert record["stage"] == stage and record["argv"][0].endswith(script)
-        assert parse(STAGES[stage], "", record["argv"][1:]).epochs == 2
-        given = {"epochs": 2, "learning_rate": 0.01, "max_length": 16, "data_seed": 7}
+        assert parse(STAGES[stage], "", record["argv"][1:]).epochs == EPOCHS
+        given = {"epochs": EPOCHS, "learning_rate": 0.005, "max_length": 16, "data_seed": 7}
         assert record["settings"].items() >= {**given, "backbone_name": NAME, "warmup_ratio": 0.06}.items()
-        assert record["seed"] == 7 and (record["commit"] or "").startswith(head)
+        assert record["seed"] == 7
+        assert record["commit"] in ([head, f"{head}+"] if head else [None])
         libraries = {"tensorflow": tf, "numpy": np, "transformers": transformers}
         assert record["versions"].items() >= {name: library.__version__ for name, library in libraries.items()}.items()
         assert "unknown" not in record["versions"].values()
@@ -202,7 +223,11 @@ def test_lr_mode_agrees_on_every_example(whole_run):
 
 def test_saved_directory_is_complete(whole_run):
     _, where = whole_run
+<<<<<<< HEAD
     directory = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix("")
+=======
+    directory = where.adapler_last(MODEL).with_suffix("")
+>>>>>>> wt-wiring
     model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
     tokenizer = BertTokenizerFast.from_pretrained(directory)
     outputs = model(tokenizer.encode_plus("a very good film", return_tensors="tf"), lr_mode=True)
@@ -212,18 +237,28 @@ def test_saved_directory_is_complete(whole_run):
     assert model.config.eta_scale == 1.0
 
 
-def test_glue_predictions(whole_run, flags):
+def test_glue_predictions(whole_run, flags, place):
     _, where = whole_run
+<<<<<<< HEAD
     weights = where.adapler_last("tiny_GAMMA0.5_PHI0.0005")
     files = []
+=======
+    weights = where.adapler_last(MODEL)
+    lines = (place["data"] / "sst2" / "test.jsonl").read_text().splitlines()
+    answers = AdapLeRPredictor(weights.with_suffix(""))([json.loads(line)["sentence"] for line in lines])
+    numbers = [("negative", "positive").index(answer["label"]) for answer in answers]
+    expected = ["index\tprediction", *(f"{index}\t{number}" for index, number in enumerate(numbers))]
+>>>>>>> wt-wiring
     for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
         result = run(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
         assert result.returncode == 0, result.stderr[-3000:]
-        files.append(Path(result.stdout.splitlines()[-1]))
-    assert files[0] == files[1] == where.glue_prediction(weights, "test")
-    rows = [line.split("\t") for line in files[0].read_text().splitlines()]
-    assert rows[0] == ["index", "prediction"] and [int(r[0]) for r in rows[1:]] == list(range(13))
-    assert {r[1] for r in rows[1:]} <= {"0", "1"}
+        file = Path(result.stdout.splitlines()[-1])
+        assert file == where.glue_prediction(weights, "test")
+        assert file.read_text().splitlines() == expected
+        file.unlink()
+    firsts = [json.loads(line)["sentence"].split()[0] for line in lines]
+    right = [number == (first == "good") for number, first in zip(numbers, firsts, strict=True)]
+    assert len(expected) == 14 and np.mean(right) > 0.9
 
 
 def test_evaluation_keeps_flops_per_example(whole_run):
@@ -239,7 +274,11 @@ def test_evaluation_keeps_flops_per_example(whole_run):
 def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, tmp_path):
     _, where = whole_run
     assert list(where.logs.rglob("*.npz")) and not list(where.logs.rglob("*.pkl"))
+<<<<<<< HEAD
     model, there = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix(""), where.seen_through(tmp_path)
+=======
+    model, there = where.adapler_last(MODEL).with_suffix(""), where.seen_through(tmp_path)
+>>>>>>> wt-wiring
     given = f"--TASK sst2 {flags} --MODEL_PATH {model} --SPLIT validation --FLOPS_PICKLE"
     evaluate(Run.of("evaluate", parse(STAGES["evaluate"], "", given.split())).seen_through(tmp_path))
     file = there.flops_per_example(model, "validation")
@@ -249,7 +288,11 @@ def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, t
 
 def test_calibration_writes_the_chosen_factor(whole_run, flags):
     _, where = whole_run
+<<<<<<< HEAD
     directory = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix("")
+=======
+    directory = where.adapler_last(MODEL).with_suffix("")
+>>>>>>> wt-wiring
     command = f"python -m tools.evaluation.choose_eta_scale --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
     result = run(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
     assert result.returncode == 0, result.stderr[-3000:]
@@ -269,13 +312,15 @@ def test_custom_labels_come_back_by_name(place, tmp_path):
         (tmp_path / f"{split}.csv").write_text("title,kind\n" + "\n".join(lines) + "\n")
     flags = f"--TASK custom --BACKBONE {place['backbone']} --DATA_DIR {tmp_path} --MAX_LENGTH 16 --DATA_SEED 7"
     flags += " --TEXT_COLUMNS title --LABEL_COLUMN kind"
-    trained = run(f"python run_files/run_classification_bert.py {flags} --EPOCHS 1 --LEARNING_RATE 0.01")
+    trained = run(
+        f"python run_files/run_classification_bert.py {flags} --EPOCHS 4 --BATCH_SIZE 4 --LEARNING_RATE 0.005"
+    )
     assert trained.returncode == 0, trained.stderr[-3000:]
     weights = trained.stdout.splitlines()[-1]
     predicted = run(f"python run_files/run_glue_prediction.py {flags} --MODEL_PATH {weights}")
     assert predicted.returncode == 0, predicted.stderr[-3000:]
     rows = [line.split("\t") for line in Path(predicted.stdout.splitlines()[-1]).read_text().splitlines()]
-    assert len(rows) == 6 and {row[1] for row in rows[1:]} <= {"yes", "no"}
+    assert [row[1] for row in rows[1:]] == ["no", "yes", "no", "yes", "no"]
 
 
 def test_a_second_run_in_one_directory_is_refused(flags):
@@ -306,11 +351,27 @@ def test_build_task_dirs(tmp_path):
 
 
 @pytest.mark.slow
+def test_seeds_are_averaged(flags):
+    result = run(f"run_files/run_seeds.sh sst2 11 12 {flags} {LEARNS} --EPOCHS 1 --MAX_LOSS 2")
+    assert result.returncode == 0, result.stderr[-3000:]
+    scores = []
+    for seed in (11, 12):
+        summary = json.loads(TaskPaths(NAME, seed, "sst2").summary.read_text())
+        scores.append(split_records(summary)[-1]["AdapLeR"])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in result.stdout.splitlines() if "| sst2" in line]
+    titles = next(line for line in result.stdout.splitlines() if line.startswith("| task"))
+    column = [cell.strip() for cell in titles.split("|")[1:-1]].index("AdapLeR")
+    (row,) = [row for row in rows if "11 12" in row]
+    assert row[column] == f"{np.mean(scores):.4f} ± {np.std(scores, ddof=1):.4f}"
+
+
+@pytest.mark.slow
 def test_quickstart():
-    """The demo's whole pipeline: BERT reaches 90 % where a bag of words stays under 75 %, AdapLeR keeps up."""
+    """The demo's whole pipeline: BERT passes 85 % where a bag of words stays under 75 %, AdapLeR keeps up."""
     result = run("run_files/quickstart.sh")
     assert result.returncode == 0, result.stderr[-3000:]
     where = TaskPaths("demo_bert", 22, "demo")
     best = max(entry["validation"]["accuracy"] for entry in json.loads(where.fine_tuning_log.read_text()))
-    assert best >= 0.9
+    record = split_records(json.loads(where.summary.read_text()))[-1]
+    assert best >= 0.85 and record["AdapLeR"] >= record["BERT"] - 0.05 and record["speedup"] > 1
     assert TABLE["demo"].label_names[1] in result.stdout

@@ -43,6 +43,7 @@ CLASS_WEIGHTS = (1.0, 3.0)
 FINE_TUNED_SCORES = [0.2, 0.9, 0.5, 0.7]
 GAMMA, PHI, ETA_INIT = 0.3, 0.02, 0.4
 RATE, SPEEDUP_RATE = 0.01, 0.05
+ETA = "bert/encoder/eta:0"
 SCRIPT = [(0.9, 2.0), (0.9, 3.0), (0.895, 2.5), (0.5, 9.0)]
 """Dev score and speedup that the epochs of stage 3 seem to have; the best fine-tuned epoch has 0.9."""
 
@@ -251,7 +252,7 @@ def test_adapler_takes_the_steps_of_the_method(trained):
         slope = 10.0 ** (1 + number // 3)
         gradients = adapler_gradients(trained.model, step, slope, GAMMA, PHI, CLASS_WEIGHTS)
         expected = main.apply(step.before, gradients[0]) | speedup.apply(step.before, gradients[1])
-        expected["bert/encoder/eta:0"] = np.clip(expected["bert/encoder/eta:0"], 0.01, 1)
+        expected[ETA] = np.clip(expected[ETA], 0.01, 1)
         moved = assert_moves(step, expected)
         assert moved > 45 if number else moved == 0
 
@@ -265,7 +266,7 @@ def test_adapler_starts_from_the_given_weights_and_eta(trained, fine_tuned):
     start, given = trained.steps[0].before, fine_tuned.steps[2].after
     for name, weights in given.items():
         assert np.array_equal(start[name], weights), name
-    assert np.allclose(start["bert/encoder/eta:0"], ETA_INIT) and (start["bert/encoder/theta:0"] == 1).all()
+    assert np.allclose(start[ETA], ETA_INIT) and (start["bert/encoder/theta:0"] == 1).all()
 
 
 def test_the_targets_are_the_mean_saliencies_of_three_epochs_by_row(trained, stored):
@@ -300,11 +301,15 @@ def test_the_chosen_epoch_is_the_fastest_of_those_that_are_allowed(trained):
 def test_the_predictors_have_a_rate_of_their_own(place, stored):
     record = run_stage("train_adapler", train_adapler, f"{stage_3(place, 1)} --CP_LEARNING_RATE 0.04 --SAVE_NAME own")
     main, own = (ReferenceAdam(rate, 0, 3, 1e-12, 0.01) for rate in (RATE, 0.04))
+    speedup = ReferenceAdam(SPEEDUP_RATE, 0, 3, 1e-12)
     for step in record.steps:
-        gradients, _ = adapler_gradients(record.model, step, 10.0, GAMMA, PHI, CLASS_WEIGHTS)
+        gradients, of_thresholds = adapler_gradients(record.model, step, 10.0, GAMMA, PHI, CLASS_WEIGHTS)
         of_predictors = {name: gradients.pop(name) for name in list(gradients) if "contribution_predictor" in name}
-        assert len(of_predictors) == 3 * 4
-        assert_moves(step, main.apply(step.before, gradients) | own.apply(step.before, of_predictors))
+        assert len(of_predictors) == 3 * 4 and len(of_thresholds) == 2
+        expected = main.apply(step.before, gradients) | own.apply(step.before, of_predictors)
+        expected |= speedup.apply(step.before, of_thresholds)
+        assert (expected[ETA] < 1).all() and (expected[ETA] > 0.01).all()
+        assert_moves(step, expected)
     backbone = TFAdapLeRForSequenceClassification.from_pretrained(record.run.backbone)
     for name, weights in weights_of(backbone).items():
         assert np.array_equal(record.steps[0].before[name], weights), name

@@ -1,5 +1,7 @@
 """Whatever comes in: a result, or one clear error; never a crash, a hang or NaN."""
 
+import faulthandler
+import os
 import pickle
 
 import datasets
@@ -21,7 +23,27 @@ from tools.data.tasks import TABLE
 from tools.explanations.saliencies import SaliencyFiles, join
 from tools.runtime.checkpoints import load_saved, load_weights
 
+LONGEST = 600
+"""Seconds that a test may take: many times what it needs on a busy machine."""
+
 some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def stderr(request):
+    """The process's standard error, past pytest's capture of it."""
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        descriptor = os.dup(2)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture(autouse=True)
+def no_hang(stderr):
+    """Ends the process with the traceback of a test that hangs, also in compiled code."""
+    faulthandler.dump_traceback_later(LONGEST, exit=True, file=stderr)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="module")
