@@ -30,11 +30,7 @@ WORKERS = ["run_files/run_multi_worker.sh", "2"]
 ONE_DEVICE, TWO_DEVICES, TWO_WORKERS = [sys.executable], [sys.executable, "-c", ON_TWO_CPUS], WORKERS
 FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 2 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.01"
-<<<<<<< HEAD
-NAME_OF_RUN = "run_GAMMA0.5_PHI0.01"
-=======
 NAME_OF_MODEL = "run_GAMMA0.5_PHI0.01"
->>>>>>> wt-wiring
 NOT_COMPARED = ("key/bias", "score/bias")
 """Their gradient is rounding, which Adam blows up."""
 
@@ -84,19 +80,11 @@ def test_two_train_like_one(how, flags, on_one_device, tmp_path):
     assert_same_weights(one.fine_tuned(2), two.fine_tuned(2))
     saliencies = [np.load(where.saliency_matrix("train", 1)) for where in (one, two)]
     assert_close(*saliencies, 1e-4)
-<<<<<<< HEAD
-    assert_same_weights(one.adapler_last(NAME_OF_RUN), two.adapler_last(NAME_OF_RUN))
-
-
-def test_two_devices_evaluate_like_one(flags, on_one_device, tmp_path):
-    model = on_one_device.adapler_last(NAME_OF_RUN)
-=======
     assert_same_weights(one.adapler_last(NAME_OF_MODEL), two.adapler_last(NAME_OF_MODEL))
 
 
 def test_two_devices_evaluate_like_one(flags, on_one_device, tmp_path):
     model = on_one_device.adapler_last(NAME_OF_MODEL)
->>>>>>> wt-wiring
     command = f"run_files/run_classification_evaluation.py {flags} --MODEL_PATH {model} --LR_MODEL --SPLIT validation"
     lengths = []
     for how in (ONE_DEVICE, TWO_DEVICES):

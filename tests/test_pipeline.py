@@ -98,11 +98,7 @@ def test_run_task_leaves_what_it_should(whole_run):
     for epoch in best:
         matrix = np.load(where.saliency_matrix("train", epoch))
         assert matrix.shape == (70, 16) and matrix.dtype == np.float32
-<<<<<<< HEAD
-    assert where.adapler_last("tiny_GAMMA0.5_PHI0.0005").exists()
-=======
     assert where.adapler_last(MODEL).exists()
->>>>>>> wt-wiring
     assert "FLOPs speedup" in result.stdout and "21 of 21" in result.stdout
     assert not list(where.root.rglob("*.part*"))
     for stage in ("fine_tune", "store_saliencies", "train_adapler", "evaluate"):
@@ -223,11 +219,7 @@ def test_lr_mode_agrees_on_every_example(whole_run):
 
 def test_saved_directory_is_complete(whole_run):
     _, where = whole_run
-<<<<<<< HEAD
-    directory = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix("")
-=======
     directory = where.adapler_last(MODEL).with_suffix("")
->>>>>>> wt-wiring
     model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
     tokenizer = BertTokenizerFast.from_pretrained(directory)
     outputs = model(tokenizer.encode_plus("a very good film", return_tensors="tf"), lr_mode=True)
@@ -239,16 +231,11 @@ def test_saved_directory_is_complete(whole_run):
 
 def test_glue_predictions(whole_run, flags, place):
     _, where = whole_run
-<<<<<<< HEAD
-    weights = where.adapler_last("tiny_GAMMA0.5_PHI0.0005")
-    files = []
-=======
     weights = where.adapler_last(MODEL)
     lines = (place["data"] / "sst2" / "test.jsonl").read_text().splitlines()
     answers = AdapLeRPredictor(weights.with_suffix(""))([json.loads(line)["sentence"] for line in lines])
     numbers = [("negative", "positive").index(answer["label"]) for answer in answers]
     expected = ["index\tprediction", *(f"{index}\t{number}" for index, number in enumerate(numbers))]
->>>>>>> wt-wiring
     for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
         result = run(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
         assert result.returncode == 0, result.stderr[-3000:]
@@ -274,11 +261,7 @@ def test_evaluation_keeps_flops_per_example(whole_run):
 def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, tmp_path):
     _, where = whole_run
     assert list(where.logs.rglob("*.npz")) and not list(where.logs.rglob("*.pkl"))
-<<<<<<< HEAD
-    model, there = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix(""), where.seen_through(tmp_path)
-=======
     model, there = where.adapler_last(MODEL).with_suffix(""), where.seen_through(tmp_path)
->>>>>>> wt-wiring
     given = f"--TASK sst2 {flags} --MODEL_PATH {model} --SPLIT validation --FLOPS_PICKLE"
     evaluate(Run.of("evaluate", parse(STAGES["evaluate"], "", given.split())).seen_through(tmp_path))
     file = there.flops_per_example(model, "validation")
@@ -288,11 +271,7 @@ def test_the_published_pickle_is_written_only_when_asked_for(whole_run, flags, t
 
 def test_calibration_writes_the_chosen_factor(whole_run, flags):
     _, where = whole_run
-<<<<<<< HEAD
-    directory = where.adapler_last("tiny_GAMMA0.5_PHI0.0005").with_suffix("")
-=======
     directory = where.adapler_last(MODEL).with_suffix("")
->>>>>>> wt-wiring
     command = f"python -m tools.evaluation.choose_eta_scale --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
     result = run(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
     assert result.returncode == 0, result.stderr[-3000:]
