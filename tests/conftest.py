@@ -21,7 +21,7 @@ def saved_model(tmp_path_factory):
     from transformers import BertTokenizerFast  # here: the variables above come first
 
     from models import TFAdapLeRForSequenceClassification
-    from tests.test_pipeline import write_backbone
+    from tests.tiny_task import write_backbone
 
     backbone = write_backbone(tmp_path_factory.mktemp("saved") / "backbone")
     model = TFAdapLeRForSequenceClassification.from_pretrained(backbone)

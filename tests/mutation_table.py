@@ -23,7 +23,11 @@ TASKS, CALLBACKS, FIT = "tools/data/tasks.py", "tools/training/callbacks.py", "t
 SALIENCIES, LOG = "tools/explanations/saliencies.py", "tools/runtime/fine_tuning_log.py"
 SCORES = "tools/explanations/token_scores.py"
 
-WIRING, FLAGS, ORACLE = "tests/test_stage_wiring.py", "tests/test_stage_flags.py", "tests/test_oracle.py"
+WIRING, FLAGS, ORACLE = (
+    "tests/run_files/test_stage_wiring.py",
+    "tests/run_files/test_stage_flags.py",
+    "tests/models/test_oracle.py",
+)
 STEPS_1 = (f"{WIRING}::test_fine_tuning_takes_the_steps_of_the_method",)
 STEPS_3 = (f"{WIRING}::test_the_predictors_have_a_rate_of_their_own",)
 ALL_STEPS_3 = (f"{WIRING}::test_adapler_takes_the_steps_of_the_method",)
@@ -38,16 +42,16 @@ CHOICE = (f"{WIRING}::test_the_chosen_epoch_is_the_fastest_of_those_that_are_all
 MICRO_BATCHES = (f"{WIRING}::test_micro_batches_and_no_clipping",)
 EVALUATION = (f"{WIRING}::test_evaluation_counts_every_example_and_all_flops",)
 HELD_OUT = (f"{FLAGS}::test_held_out_rows_are_scored_and_not_trained_on",)
-LABELS = ("tests/test_tasks.py::test_labels_and_metrics",)
-METRICS = ("tests/test_metrics.py",)
-FLOPS_TERMS = ("tests/test_flops.py::test_a_predictor_is_charged_for_what_enters_its_layer",)
+LABELS = ("tests/tools/data/test_tasks.py::test_labels_and_metrics",)
+METRICS = ("tests/tools/evaluation/test_metrics.py",)
+FLOPS_TERMS = ("tests/tools/flops/test_flops.py::test_a_predictor_is_charged_for_what_enters_its_layer",)
 SOFT_REMOVAL = (f"{ORACLE}::test_soft_removal",)
 SOFT_PASS = (f"{ORACLE}::test_soft_pass",)
 HARD_PASS = (f"{ORACLE}::test_hard_pass",)
-SOFT_IS_HARD = ("tests/test_agreement.py::test_soft_is_hard",)
+SOFT_IS_HARD = ("tests/models/test_agreement.py::test_soft_is_hard",)
 CONTRIBUTIONS = (f"{ORACLE}::test_contributions_of_a_fading_mask",)
 CONTRIBUTION_LOSS = (f"{ORACLE}::test_contribution_loss",)
-FAITHFULNESS = ("tests/test_rationales.py::test_faithfulness_by_hand",)
+FAITHFULNESS = ("tests/tools/explanations/test_rationales.py::test_faithfulness_by_hand",)
 SUBMISSION = (f"{FLAGS}::test_a_submission_has_the_servers_labels",)
 
 METHOD_FAULTS = (
@@ -321,14 +325,14 @@ RESULT_FAULTS = (
         "tools/runtime/batches.py",
         "[results[position] for position in range(len(examples))]",
         "list(results.values())",
-        ("tests/test_batches.py::test_results_come_in_the_order_of_the_examples",),
+        ("tests/tools/runtime/test_batches.py::test_results_come_in_the_order_of_the_examples",),
     ),
     Fault(
         "predict.py skips its last partial batch",
         "models/text_classifier.py",
         "for start in range(0, len(texts), self.batch_size):",
         "for start in range(0, len(texts) - self.batch_size + 1, self.batch_size):",
-        ("tests/test_inference.py::test_predict_answers_the_last_partial_batch_too",),
+        ("tests/run_files/test_inference.py::test_predict_answers_the_last_partial_batch_too",),
     ),
     Fault(
         "held-out rows trained on",

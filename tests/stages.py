@@ -16,7 +16,7 @@ import tf_keras as keras
 
 from models import TFAdapLeRForSequenceClassification
 from models.losses import contribution_loss
-from tests.test_pipeline import WORDS, write_backbone
+from tests.tiny_task import WORDS, write_backbone
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
 from tools.runtime.run import Run

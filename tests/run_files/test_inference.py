@@ -17,7 +17,7 @@ from models import AdapLeRPredictor
 from run_files.predict import PredictArguments, predict
 from tests import tiny
 from tests.compare import assert_close
-from tests.test_pipeline import WORDS, run
+from tests.tiny_task import WORDS, run
 from tools.common.errors import UserError
 from tools.evaluation.choose_eta_scale import fastest_within
 from tools.inference.export_saved_model import export

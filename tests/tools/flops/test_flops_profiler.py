@@ -3,7 +3,7 @@
 import pytest
 from transformers import BertConfig
 
-from tests.test_pipeline import run
+from tests.tiny_task import run
 from tools.bert_w_lr_flops_calc import all_kept
 from tools.flops.comparison import not_in_formula
 from tools.flops.formulas import adapler_flops, bert_flops

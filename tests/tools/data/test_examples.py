@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.test_pipeline import NAME, run, write_backbone, write_sst2
+from tests.tiny_task import NAME, run, write_backbone, write_sst2
 from tools.benchmarks.training import sample
 from tools.data.examples import Examples
 

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from tests import tiny
 from tests.compare import assert_close
-from tests.test_pipeline import run, write_backbone
+from tests.tiny_task import run, write_backbone
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import majority_rationale

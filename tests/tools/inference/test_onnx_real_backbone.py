@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from tests.compare import assert_close
-from tests.test_tasks import SHARED
+from tests.tools.data.test_tasks import SHARED
 from tools.data.files import read_file
 from tools.inference.export_onnx import ExportArguments, export_onnx
 from tools.inference.onnx_predictor import OnnxPredictor

@@ -3,8 +3,6 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -16,9 +14,9 @@ from transformers import BertTokenizerFast
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.run_classification_evaluation import evaluate
-from tests import tiny
+from tests.tiny_task import NAME, run, write_backbone, write_sst2
 from tools.common.locks import locked
-from tools.common.paths import ROOT, TaskPaths
+from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 from tools.results.result_files import chosen_point, split_records
 from tools.results.tables import tried_table
@@ -26,49 +24,10 @@ from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
 from tools.runtime.run import Run
 
-WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
-NAME = "tiny_bert"
 LEARNS = "--LEARNING_RATE 0.005 --BATCH_SIZE 4 --SPEEDUP_LEARNING_RATE 0.1 --GAMMA 0.1 --PHI 0.01"
 """Settings with which the tiny backbone learns its task and drops tokens."""
 MODEL = "tiny_GAMMA0.1_PHI0.01"
 EPOCHS = 4
-
-
-def write_backbone(directory: Path, **config) -> Path:
-    directory.mkdir()
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
-    BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(directory)
-    sizes = {"vocab_size": len(words), "num_labels": 2, "initializer_range": 0.1, **config}
-    model = tiny.make_model(converted=False, **sizes)
-    model.save_pretrained(directory)
-    return directory
-
-
-def write_sst2(directory: Path) -> Path:
-    rng = np.random.default_rng(0)
-    (directory / "sst2").mkdir(parents=True)
-    for split, rows in (("train", 70), ("validation", 21), ("test", 13)):
-        with open(directory / "sst2" / f"{split}.jsonl", "w") as file:
-            for index in range(rows):
-                words = rng.choice(WORDS[2:], rng.integers(2, 9)).tolist()
-                label = int(rng.integers(2))
-                words.insert(0, WORDS[1 - label])
-                row = {"sentence": " ".join(words), "label": -1 if split == "test" else label, "idx": index}
-                file.write(json.dumps(row) + "\n")
-    return directory
-
-
-def run(command: str, **environment) -> subprocess.CompletedProcess:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        command,
-        shell=True,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, **environment},
-    )
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_pipeline import run, write_backbone
-from tests.test_tasks import ORDINARY, SHARED, write
+from tests.tiny_task import run, write_backbone
+from tests.tools.data.test_tasks import ORDINARY, SHARED, write
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 

@@ -15,7 +15,7 @@ from transformers import BertTokenizerFast
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.predict import PredictArguments, predict
-from tests.test_pipeline import run
+from tests.tiny_task import run
 from tools.common.errors import UserError
 from tools.common.paths import ROOT
 from tools.inference import onnx_agreement

@@ -12,7 +12,7 @@ import tf_keras as keras
 from transformers import BertConfig
 
 from tests.compare import assert_close
-from tests.test_pipeline import run, write_backbone, write_sst2
+from tests.tiny_task import run, write_backbone, write_sst2
 from tools.benchmarks import precision
 from tools.benchmarks.arguments import InferenceArguments, PrecisionArguments
 from tools.benchmarks.forced_schedule import ForcedSchedule, random_batch

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bad_inputs import KINDS
 from tests.inject_faults import FAULTS, STAGES
-from tests.test_pipeline import run
+from tests.tiny_task import run
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from transformers import BertTokenizerFast
 
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
-from tests.test_pipeline import WORDS, write_backbone
+from tests.tiny_task import WORDS, write_backbone
 from tools.common.errors import UserError
 from tools.common.paths import ROOT
 from tools.data.examples import has_evidence

@@ -12,7 +12,7 @@ import tf_keras as keras
 from safetensors.numpy import save_file
 
 from tests import tiny
-from tests.test_pipeline import NAME, write_backbone, write_sst2
+from tests.tiny_task import NAME, write_backbone, write_sst2
 from tools.common import paths
 from tools.common.atomic_files import clear_leftovers, require_replaceable
 from tools.common.errors import UserError

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.inject_faults import content, same
-from tests.test_pipeline import NAME, run, write_backbone, write_sst2
+from tests.tiny_task import NAME, run, write_backbone, write_sst2
 from tools.common.paths import ROOT, TaskPaths
 from tools.runtime.run_record import RunRecord, read, seconds
 

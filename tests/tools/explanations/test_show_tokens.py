@@ -9,7 +9,7 @@ import pytest
 from matplotlib import image
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
-from tests.test_pipeline import run
+from tests.tiny_task import run
 from tools.explanations.token_traces import trace
 from tools.explanations.token_views import DROPPED, as_coloured_text, as_page, as_text
 from tools.runtime.checkpoints import load_tokenizer

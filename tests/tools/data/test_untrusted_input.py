@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from models import AdapLeRPredictor
 from tests import tiny
 from tests.compare import assert_close
-from tests.test_pipeline import write_backbone
+from tests.tiny_task import write_backbone
 from tools.common.errors import UserError
 from tools.data.loading import load_examples
 from tools.data.rows import DataOptions, read_file

@@ -12,8 +12,8 @@ import pytest
 
 from tests.compare import assert_close
 from tests.inject_faults import content
-from tests.test_pipeline import NAME, write_backbone, write_sst2
-from tests.test_resume import files
+from tests.tiny_task import NAME, write_backbone, write_sst2
+from tests.tools.training.test_resume import files
 from tools.common.paths import ROOT
 
 pytestmark = pytest.mark.slow

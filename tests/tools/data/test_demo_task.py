@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoTokenizer
 
-from tests.test_pipeline import run
+from tests.tiny_task import run
 from tools.common.paths import TaskPaths
 from tools.data.rows import demo_task
 

@@ -1,0 +1,58 @@
+"""A tiny backbone, a tiny task, and commands run as people run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from transformers import BertTokenizerFast
+
+from tests import tiny
+from tools.common.paths import ROOT
+
+WORDS = ["good", "bad", "film", "a", "very", "the", "plot", "was", "seen", "it"]
+NAME = "tiny_bert"
+
+
+def write_backbone(directory: Path, **config) -> Path:
+    """Writes a BERT of three layers, with random weights, and its tokenizer."""
+    directory.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
+    BertTokenizerFast(str(directory / "vocab.txt")).save_pretrained(directory)
+    sizes = {"vocab_size": len(words), "num_labels": 2, "initializer_range": 0.1, **config}
+    model = tiny.make_model(converted=False, **sizes)
+    model.save_pretrained(directory)
+    return directory
+
+
+def write_sst2(directory: Path) -> Path:
+    """Writes a data set in SST-2's form; the first word of a sentence tells its label."""
+    rng = np.random.default_rng(0)
+    (directory / "sst2").mkdir(parents=True)
+    for split, rows in (("train", 70), ("validation", 21), ("test", 13)):
+        with open(directory / "sst2" / f"{split}.jsonl", "w") as file:
+            for index in range(rows):
+                words = rng.choice(WORDS[2:], rng.integers(2, 9)).tolist()
+                label = int(rng.integers(2))
+                words.insert(0, WORDS[1 - label])
+                row = {"sentence": " ".join(words), "label": -1 if split == "test" else label, "idx": index}
+                file.write(json.dumps(row) + "\n")
+    return directory
+
+
+def run(command: str, **environment) -> subprocess.CompletedProcess:
+    """Runs a shell command in the project's root, with this environment's Python."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, **environment},
+    )
