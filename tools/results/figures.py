@@ -13,7 +13,7 @@ import pandas
 from matplotlib import pyplot
 
 from tools.common.atomic_files import atomic_write
-from tools.results.result_files import LAYOUT, by_section
+from tools.results.result_files import LAYOUT, by_section, run_label
 
 
 def draw_figures(results: list[dict], output: Path) -> None:
@@ -29,7 +29,7 @@ def tradeoff_rows(summaries: list[dict]) -> list[dict]:
     for summary in summaries:
         points = [("BERT", "fine-tuned", summary["bert"]["validation"])]
         for run in summary["tried"]:
-            series = "{save_name}: gamma {gamma}, phi {phi}".format(**run["settings"])
+            series = run_label(run["settings"])
             epochs = enumerate(run["epochs"], start=1)
             points += [(series, f"epoch {number}", log["validation"]) for number, log in epochs]
         curve = (summary.get("eta_scales") or {}).get("curve", [])

@@ -38,10 +38,20 @@ def flags(settings: dict) -> str:
     return " ".join(f"--{name.upper()} {settings[name]}".removesuffix(" True") for name in names)
 
 
+def run_label(settings: dict) -> str:
+    """What tells a run of stage 3 from the task's other runs."""
+    if settings.get("target_speedup"):
+        return "{save_name}: target {target_speedup:g}x".format(**settings)
+    return "{save_name}: gamma {gamma}, phi {phi}".format(**settings)
+
+
 def training_values(settings: dict) -> dict:
     """Settings of stage 3, with numbers of training and held-out examples, learning rates and the starting model."""
     names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
-    rates = ", ".join(str(settings[name] or settings["learning_rate"]) for name in names)
+    default = settings["learning_rate"]
+    if settings.get("target_speedup"):
+        default = "by the target"
+    rates = ", ".join(str(settings[name] or default) for name in names)
     start = "fine-tuned" if settings["initial_model_path"] else "pretrained"
     rows, held_out = settings["max_train_examples"] or "all", settings.get("hold_out") or ""
     return settings | {"rows": rows, "held_out": held_out, "rates": rates, "start": start}
