@@ -1,8 +1,8 @@
-# The generated task. Its backbone is untrained, so rates are high and fine-tuning takes six epochs. It has no published
+# The generated task. Its backbone is untrained, so rates are high and fine-tuning takes eight epochs. It has no published
 # settings.
 COMMON=(--MAX_LENGTH 72 --EVAL_BATCH_SIZE 100)
 SALIENCIES=(--BATCH_SIZE 128)
 RECIPE=(--EPOCHS 2 --LEARNING_RATE 3e-4)
-TARGET_FINE_TUNE=(--EPOCHS 6 --LEARNING_RATE 6e-4 --KEEP_BEST 3)
+TARGET_FINE_TUNE=(--EPOCHS 8 --LEARNING_RATE 6e-4 --KEEP_BEST 3)
 TARGET=3
 USE_TARGET=yes
