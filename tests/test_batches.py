@@ -8,7 +8,7 @@ import pytest
 
 from tests import tiny
 from tests.compare import assert_close
-from tests.test_golden_evaluation import examples_of
+from tests.golden_quantities import examples_of
 from tools.evaluation.evaluate import predict
 from tools.explanations.saliencies import saliency_matrix
 from tools.explanations.token_traces import trace_tokens
