@@ -298,7 +298,7 @@ RESULT_FAULTS = (
         '"comprehensiveness": loss_alone, "sufficiency": loss',
         FAITHFULNESS,
     ),
-    Fault("[CLS] and [SEP] erased", SCORES, "~all_chosen | is_special", "~all_chosen", FAITHFULNESS),
+    Fault("[CLS] and [SEP] erased", SCORES, "scored, all_chosen | is_special", "scored, all_chosen", FAITHFULNESS),
     Fault(
         "predictors left out of the FLOPs",
         FLOPS,

@@ -42,7 +42,14 @@ def flags(place):
 
 
 @pytest.fixture(scope="module")
-def whole_run(flags):
+def commit():
+    """The checkout's commit before the runs; None outside git."""
+    git = run("git rev-parse --short HEAD")
+    return git.stdout.strip() if git.returncode == 0 else None
+
+
+@pytest.fixture(scope="module")
+def whole_run(flags, commit):
     result = run(f"run_files/run_task.sh sst2 7 {flags} {LEARNS} --EPOCHS {EPOCHS} --SAVE_NAME tiny")
     assert result.returncode == 0, result.stderr[-3000:]
     return result, TaskPaths(NAME, 7, "sst2")
@@ -80,10 +87,8 @@ def test_the_tiny_run_learns_and_drops_tokens(whole_run):
     assert validation["mean_lengths"][-1] < 0.9 * validation["mean_lengths"][0]
 
 
-def test_run_json_tells_what_a_run_was(whole_run):
+def test_run_json_tells_what_a_run_was(whole_run, commit):
     _, where = whole_run
-    git = run("git rev-parse --short HEAD")
-    head = git.stdout.strip() if git.returncode == 0 else None
     for stage, script in (("fine_tune", "run_classification_bert.py"), ("train_adapler", "run_classification_w_lr.py")):
         (file,) = (where.logs / stage).rglob("run.json")
         record = json.loads(file.read_text())
@@ -92,7 +97,7 @@ def test_run_json_tells_what_a_run_was(whole_run):
         given = {"epochs": EPOCHS, "learning_rate": 0.005, "max_length": 16, "data_seed": 7}
         assert record["settings"].items() >= {**given, "backbone_name": NAME, "warmup_ratio": 0.06}.items()
         assert record["seed"] == 7
-        assert record["commit"] in ([head, f"{head}+"] if head else [None])
+        assert record["commit"] in ([commit, f"{commit}+"] if commit else [None])
         libraries = {"tensorflow": tf, "numpy": np, "transformers": transformers}
         assert record["versions"].items() >= {name: library.__version__ for name, library in libraries.items()}.items()
         assert "unknown" not in record["versions"].values()
