@@ -310,11 +310,12 @@ def test_seeds_are_averaged(flags):
 
 @pytest.mark.slow
 def test_quickstart():
-    """The demo's whole pipeline: BERT passes 85 % where a bag of words stays under 75 %, AdapLeR keeps up."""
+    """The whole demo: BERT reaches 90 % where a bag of words stays under 75 %, and AdapLeR its target of 3x."""
     result = run("run_files/quickstart.sh")
     assert result.returncode == 0, result.stderr[-3000:]
     where = TaskPaths("demo_bert", 22, "demo")
-    best = max(entry["validation"]["accuracy"] for entry in json.loads(where.fine_tuning_log.read_text()))
-    record = split_records(json.loads(where.summary.read_text()))[-1]
-    assert best >= 0.85 and record["AdapLeR"] >= record["BERT"] - 0.05 and record["speedup"] > 1
+    assert max(entry["validation"]["accuracy"] for entry in json.loads(where.fine_tuning_log.read_text())) >= 0.9
+    validation = json.loads(where.summary.read_text())["splits"]["validation"]
+    assert validation["speedup"] == pytest.approx(3, rel=0.05)
+    assert validation["score"] >= validation["fine_tuned"] - 0.03
     assert TABLE["demo"].label_names[1] in result.stdout
