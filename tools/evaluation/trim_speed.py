@@ -8,11 +8,11 @@ from tools.data.examples import Examples
 from tools.data.tasks import Task
 from tools.evaluation.evaluate import Predictions, evaluation_summary, flops_per_example, predict, scored_rows
 from tools.evaluation.intervals import paired_difference
+from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 
 LOWEST_SCALE, HIGHEST_SCALE = 0.25, 4.0
 HALVINGS = 8
 NOTHING_DROPPED = 1.01
-POINT = 0.01
 
 
 def trim(model, dev: Examples, batch_size: int, target: float) -> float:
@@ -57,8 +57,9 @@ def verdict(target: float, comparison: dict) -> list[str]:
     lines = ["{}; {}, difference {:+.1f} points, 95 % from {:+.1f} to {:+.1f}".format(speed, scores, *points)]
     if comparison["speedup"] < NOTHING_DROPPED:
         lines.append("warning: the model drops no tokens; train for more steps, or raise --SPEEDUP_LEARNING_RATE")
-    elif abs(comparison["speedup"] / target - 1) > 0.03:
-        lines.append(f"warning: the speedup is not within 3 % of the {target:g}x that were asked for; train longer")
-    if comparison["high"] - comparison["low"] > 2 * POINT:
+    elif abs(comparison["speedup"] / target - 1) > TARGET_TOLERANCE:
+        tolerance = f"{100 * TARGET_TOLERANCE:g} %"
+        lines.append(f"warning: the speedup is not within {tolerance} of the {target:g}x asked for; train longer")
+    if comparison["high"] - comparison["low"] > 2 * ALLOWED_LOSS:
         lines.append("warning: the dev set is too small to tell a difference of a point; more dev examples help")
     return lines

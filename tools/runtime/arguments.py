@@ -22,6 +22,9 @@ from tools.runtime.argument_types import (
 ALLOWED_LOSS = 0.01
 """How much worse than the best fine-tuned score a chosen AdapLeR may be (paper, section 4.2)."""
 
+TARGET_TOLERANCE = 0.03
+"""How far from its target speedup, relative to it, a model may be without a warning."""
+
 TARGET_GAMMA = 0.05
 """Weight of the Contribution Predictors' loss when a run has a target speedup."""
 

@@ -18,12 +18,10 @@ from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import Task
 from tools.evaluation.evaluate import evaluation_summary, predict
-from tools.runtime.arguments import ALLOWED_LOSS
+from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 from tools.runtime.checkpoints import save_model, save_weights
 from tools.runtime.fine_tuning_log import best_epochs
 
-TARGET_TOLERANCE = 0.03
-"""How far from its target speedup, relative to it, an epoch may be to be chosen by its score."""
 ESTIMATED_AFTER = 10
 """Steps after which the duration of a run is estimated."""
 SCORES = "scores.jsonl"
