@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.common.atomic_files import atomic_write
 from tools.common.paths import README, RESULTS, RESULTS_PAGE
-from tools.results import tables
+from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.result_files import LAYOUT, by_section, flags, kind, read_results, training_values
 from tools.results.seed_means import headline_table, seeds_table
@@ -87,6 +87,7 @@ def claim(result: dict) -> str:
 SECTIONS = {
     "run": run_section,
     "inference": lambda result: measured(result, inference_tables(result)),
+    "alternatives": lambda result: measured(result, alternatives.tables(result)),
     "training": lambda result: measured(result, tables.training_table(result)),
     "rationales": lambda result: measured(result, tables.rationale_table(result), claim=claim(result)),
     "loading": lambda result: measured(result, tables.loading_table([result])),
