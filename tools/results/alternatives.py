@@ -87,12 +87,14 @@ def figure(result: dict):
     """
     from matplotlib.figure import Figure  # takes a second, which the tables do not need
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     points, colours = frame(result), LAYOUT["colours"]
-    drawing = Figure(figsize=(8, 5.5), layout="constrained")
+    drawing = Figure(figsize=(9, 5), layout="constrained")
     axes = drawing.subplots()
     front = points[points["front"] == "yes"].sort_values("time")
-    axes.step(front["time"], front["score"], where="post", color="0.6", linewidth=1, zorder=1)
+    times, scores = [*front["time"], points["time"].max()], [*front["score"], points["score"].max()]
+    axes.step(times, scores, where="post", color="0.6", linewidth=1, zorder=1)
     for point in points.itertuples():
         errors = [[max(point.difference - point.low, 0)], [max(point.high - point.difference, 0)]]
         style = {"color": colours[point.method], "marker": MARKERS[f"{point.engine}, {point.precision}"]}
@@ -106,6 +108,9 @@ def figure(result: dict):
     handles.append(Line2D([], [], color="0.6", linewidth=1, label="Pareto front"))
     axes.set(xscale="log", xlabel="milliseconds per text, batches of 32", ylabel=f"test {result['metric']}")
     axes.set_title(f"{result['task']}, {result['backbone']}: score against time per text")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(handles=handles, fontsize="small")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
+    drawing.legend(handles=handles, fontsize="small", loc="outside right upper")
     return drawing

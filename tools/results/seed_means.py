@@ -11,7 +11,6 @@ import pandas
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import SUMMARIES
-from tools.results.benchmark_tables import COMPILED, PACKED
 from tools.results.result_files import flags, kind, read_results, split_records
 
 GROUP = ["task", "backbone", "rows", "split", "metric", "setting"]
@@ -37,7 +36,7 @@ def seeds_frame(results: list[dict]) -> pandas.DataFrame:
     Raises:
         UserError: there is no run, or two results are of one run.
     """
-    benchmarks = [result for result in results if kind(result) == "inference"]
+    benchmarks = [result for result in results if kind(result) == "alternatives"]
     runs = pandas.DataFrame([run_values(result, benchmarks) for result in results if kind(result) == "run"])
     if runs.empty:
         raise UserError("there is no summary of a run; run run_files/run_task.sh first")
@@ -63,18 +62,17 @@ def run_values(run: dict, benchmarks: list[dict]) -> dict:
 
 
 def wall_clock_speedup(run: dict, benchmarks: list[dict]) -> float | None:
-    """Speed of lr_mode over that of BERT, both without padding as FLOPs are counted, on batches of 32 dev examples.
-
-    None if no inference benchmark timed the run's model at its eta_scale; some name neither backbone nor seed.
-    """
-    model, scale = Path(run["adapler"]["model"]).name.removesuffix(".h5"), (run["eta_scales"] or {}).get("chosen")
-    values = {name: run[name] for name in ("task", "backbone", "seed")}
-    values |= {"model": model, "eta_scale": 1.0 if scale is None else scale}
+    """Speed of lr_mode over that of BERT, both in TensorFlow in float32, in batches of 32; None if not measured."""
+    names = ("task", "backbone", "seed")
     for benchmark in benchmarks:
-        if all(benchmark.get(name) in (None, value) for name, value in values.items()):
-            for point in benchmark["points"]:
-                if (point["batch_size"], point["length"]) == (32, "as in the data"):
-                    return point["variants"][COMPILED]["speedup"][0] / point["variants"][PACKED]["speedup"][0]
+        if all(benchmark[name] == run[name] for name in names):
+            points = [point for point in benchmark["points"] if point["engine"] == "TensorFlow"]
+            times = {
+                point["method"]: point["milliseconds"]["32"]["p50"]
+                for point in points
+                if point["precision"] == "float32"
+            }
+            return times["BERT"] / times["AdapLeR"]
     return None
 
 
