@@ -39,17 +39,21 @@ def claim(records: list[dict]) -> str:
     By the intervals of the differences, example by example, of the other methods' false positive rates from AdapLeR's.
     """
     methods: dict[str, list[str]] = {"fewer than": [], "more than": [], "about as many as": []}
+    chance = ""
     for record in records:
-        if record["method"] in ("AdapLeR", CHANCE):
+        if record["method"] == "AdapLeR":
             continue
+        verdict = "about as many as"
         if record["over"]["low"] > 0:
-            methods["fewer than"].append(f"“{record['method']}”")
+            verdict = "fewer than"
         elif record["over"]["high"] < 0:
-            methods["more than"].append(f"“{record['method']}”")
+            verdict = "more than"
+        if record["method"] == CHANCE:
+            chance = f" That is {verdict} at random."
         else:
-            methods["about as many as"].append(f"“{record['method']}”")
+            methods[verdict].append(f"“{record['method']}”")
     verdicts = [f"{verdict} {listing(names)}" for verdict, names in methods.items() if names]
     held = "held in part" if methods["fewer than"] else "did not hold"
     if methods["fewer than"] and len(verdicts) == 1:
         held = "held"
-    return f"the paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}."
+    return f"the paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}.{chance}"

@@ -6,9 +6,10 @@ With another folder, such as directory/results, writes all of it but the README 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from pathlib import Path
+
+import pandas
 
 from tools.common.atomic_files import atomic_write
 from tools.common.markdown import markdown
@@ -17,7 +18,7 @@ from tools.results import tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.rationales import agreement_records, claims
 from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
-from tools.results.seed_means import ENOUGH_SEEDS
+from tools.results.seed_means import ENOUGH_SEEDS, join
 from tools.results.verdict import GENERATED, listing, short_requests, task_records, verdict, without_data
 
 COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
@@ -42,7 +43,9 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     parts = [LAYOUT["introduction"], verdict(results)]
     parts += figure(results, link)
     if records:
-        parts += [PARTS["scores"].format(**LAYOUT["task_goals"]), markdown(records, COLUMNS["scores"])]
+        metrics = listing([f"{metric} of {listing(tasks)}" for metric, tasks in by_metric(records).items()])
+        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], metrics=metrics))
+        parts.append(markdown(records, COLUMNS["scores"]))
         timed = [record for record in records if record["gains"]]
         speeds = [PARTS["speeds"], markdown(timed, COLUMNS["speed"])]
         parts += speeds if timed else [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
@@ -52,6 +55,14 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     tasks = sorted({run["task"] for run in results.runs + results.superseded})
     links = listing([f"[{task}]({link}{task}.md)" for task in tasks])
     return [*parts, PARTS["links"].format(tasks=links, benchmarks=f"{link}benchmarks.md")]
+
+
+def by_metric(records: list[dict]) -> dict[str, list[str]]:
+    """Metric -> the tasks that it scores."""
+    tasks = {}
+    for record in records:
+        tasks.setdefault(record["metric"], []).append(record["task"])
+    return tasks
 
 
 def figure(results: Results, link: str) -> list[str]:
@@ -114,16 +125,10 @@ def looks(results: Results) -> list[dict]:
         if result.get("split") == "test" or kind(result) == "alternatives":
             names = {"task": result["task"], "seeds": str(result["seed"]), "setting": kind(result)}
             shown.append({"date": result.get("date", ""), **names})
-    shown.sort(key=lambda look: (look["date"], look["task"], look["setting"], look["seeds"]))
-    rows = []
-    for (date, task, setting), group in itertools.groupby(
-        shown, lambda look: (look["date"], look["task"], look["setting"])
-    ):
-        seeds = " ".join(look["seeds"] for look in group)
-        rows.append(
-            {"date": date, "task": task, "seeds": seeds, "setting": setting, "why": "current result, once a seed"}
-        )
-    return results.looks + rows
+    if not shown:
+        return results.looks
+    table = pandas.DataFrame(shown).groupby(["date", "task", "setting"], as_index=False).agg({"seeds": join})
+    return results.looks + table.assign(why="current result, once a seed").to_dict("records")
 
 
 def task_page(results: Results, task: str, home: dict) -> list[str]:
