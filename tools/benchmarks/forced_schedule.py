@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from transformers import BertConfig
 
 from models import TFAdapLeRForSequenceClassification
-from tools.benchmarks.measurement import megabytes_at_peak
+from tools.benchmarks.memory import megabytes_at_peak
 from tools.benchmarks.variants import make_variants
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results.benchmark_tables import BASELINE, COMPILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections import Counter
@@ -27,9 +26,9 @@ PRODUCT_ROUNDS = 15
 
 
 def as_graph(function: Callable[..., tf.Tensor], signature=INPUTS_SPEC) -> Callable[..., np.ndarray]:
-    """Compiles a function of one batch; it returns an array, so that the work is done when the call returns."""
+    """Compiles a function of one batch; it returns arrays, so that the work is done when the call returns."""
     graph = tf.function(function, input_signature=[signature])
-    return lambda batch: graph(batch).numpy()
+    return lambda batch: tf.nest.map_structure(lambda result: result.numpy(), graph(batch))
 
 
 def time_interleaved(
@@ -101,11 +100,6 @@ def product_times(config: BertConfig) -> dict[int, float]:
     inputs = [tf.random.normal([count, shape[0]]) for count in PRODUCT_ROWS]
     seconds = time_interleaved({"products": products}, inputs, PRODUCT_ROUNDS, "products")["products"]
     return dict(zip(PRODUCT_ROWS, np.median(seconds, axis=0).tolist(), strict=True))
-
-
-def megabytes_at_peak() -> float:
-    """Most resident memory of this process, in MB; getrusage would count its parent's as well."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 
 def finish(result: dict, table: str, *files: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -10,8 +11,10 @@ matplotlib.use("Agg")
 
 import pandas
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from tools.common.atomic_files import atomic_write
+from tools.results import alternatives
 from tools.results.rationales import agreement_records
 from tools.results.result_files import LAYOUT, Results, aim
 from tools.results.verdict import BATCH, is_beaten, task_records
@@ -25,6 +28,9 @@ LOSS = LAYOUT["task_goals"]["loss"]
 def draw_figures(results: Results, output: Path) -> list[str]:
     """Writes the figures that the results have numbers for; returns their names."""
     drawn = {name: (rows_of(results), draw) for name, (rows_of, draw) in FIGURES.items()}
+    for result in results.of("alternatives"):
+        rows = [row for row in overview_rows(results) if row["task"] == result["task"]]
+        drawn[f"{result['task']}_alternatives"] = rows, partial(draw_alternatives, result)
     for task in {run["task"] for run in results.runs}:
         runs = [run for run in results.runs if run["task"] == task]
         drawn[f"{task}_tradeoff"] = tradeoff_rows(runs), draw_tradeoff
@@ -43,7 +49,7 @@ def cost_rows(results: Results) -> list[dict]:
     return rows
 
 
-def draw_cost(table: pandas.DataFrame) -> pyplot.Figure:
+def draw_cost(table: pandas.DataFrame) -> Figure:
     figure, axes = pyplot.subplots(figsize=(7, 1.4 + 0.4 * len(table)), layout="constrained")
     draw_intervals(axes, table)
     axes.axvline(0, color="black", linewidth=0.8)
@@ -67,7 +73,7 @@ def rationale_rows(results: Results) -> list[dict]:
     return [{**r["fpr"], "task": r["task"], "label": r["method"], "method": r["method"]} for r in records]
 
 
-def draw_rationales(table: pandas.DataFrame) -> pyplot.Figure:
+def draw_rationales(table: pandas.DataFrame) -> Figure:
     tasks = table["task"].unique()
     figure, panels = pyplot.subplots(
         1, len(tasks), figsize=(2.5 + 3.5 * len(tasks), 3.2), squeeze=False, sharey=True, layout="constrained"
@@ -96,7 +102,7 @@ def tradeoff_rows(runs: list[dict]) -> list[dict]:
     return rows
 
 
-def draw_tradeoff(table: pandas.DataFrame) -> pyplot.Figure:
+def draw_tradeoff(table: pandas.DataFrame) -> Figure:
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     seeds = table["seed"].unique().tolist()
     for (seed, series), points in table.groupby(["seed", "series"], sort=False):
@@ -131,7 +137,11 @@ def overview_rows(results: Results) -> list[dict]:
     return rows
 
 
-def draw_overview(table: pandas.DataFrame) -> pyplot.Figure:
+def draw_alternatives(result: dict, _: pandas.DataFrame) -> Figure:
+    return alternatives.figure(result)
+
+
+def draw_overview(table: pandas.DataFrame) -> Figure:
     """A panel a task; AdapLeR's points that no other method beats have a ring."""
     tasks, engines = table["task"].unique(), table["engine"].unique().tolist()
     rows = -(-len(tasks) // 2)
@@ -174,7 +184,7 @@ def review_rows(results: Results) -> list[dict]:
     return rows
 
 
-def draw_review(table: pandas.DataFrame, columns: int = 96) -> pyplot.Figure:
+def draw_review(table: pandas.DataFrame, columns: int = 96) -> Figure:
     """The review once a layer, in lines of equally wide letters; words that were dropped are pale."""
     first, line, column, places = table.iloc[0], 0, 0, []
     for word in table["word"]:

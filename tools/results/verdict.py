@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tools.results.benchmark_tables import COMPILED
 from tools.results.result_files import LAYOUT, PAPER, Results
 from tools.results.seed_means import seed_records
 
@@ -11,6 +10,11 @@ GENERATED = "demo"
 """The generated task has a page, but no line beside tasks of real texts."""
 ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
 ONE, BATCH = "1", "32"
+FORMS = {
+    "TensorFlow": [("TensorFlow, plain", "TensorFlow, lr_mode"), ("BERT, padded to the batch", "lr_mode, compiled")],
+    "ONNX int8": [("ONNX Runtime, plain, int8", "ONNX Runtime, dropping, int8")],
+}
+"""Engine -> names of the plain and the dropping form in an inference benchmark."""
 HARDLY_FASTER = 1.1
 
 
@@ -119,14 +123,25 @@ def short_requests(results: Results, timed: list[dict]) -> list[str]:
     slow = [record["task"] for record in timed if record["gains"].get(("TensorFlow", ONE), 2) < HARDLY_FASTER]
     tasks = [TEXTS["short_tasks"].format(list=listing(slow))] if slow else []
     points = [point for result in results.of("inference") if result["task"] is None for point in result["points"]]
-    singles = [point for point in points if point["batch_size"] == 1 and COMPILED in point["variants"]]
+    singles = [point for point in points if point["batch_size"] == 1]
     if not singles:
         return [TEXTS["no_short"], *tasks]
     length = min(point["length"] for point in singles)
-    singles = sorted((p for p in singles if p["length"] == length), key=lambda point: point["forced_speedup"])
-    nothing, most = (point["variants"][COMPILED] for point in (singles[0], singles[-1]))
-    values = {"flops": most["flops_speedup"], "speedup": most["speedup"][0], "nothing": nothing["speedup"][0]}
-    return [TEXTS["short"].format(length=length, **values), *tasks]
+    ordered = sorted((p for p in singles if p["length"] == length), key=lambda point: point["forced_speedup"])
+    nothing, most = (time_gains(point["variants"]) for point in (ordered[0], ordered[-1]))
+    values = {"flops": most[0][1], "speedup": listing([text for text, _ in most])}
+    return [TEXTS["short"].format(length=length, nothing=listing([text for text, _ in nothing]), **values), *tasks]
+
+
+def time_gains(variants: dict[str, dict]) -> list[tuple[str, float]]:
+    """How many times as fast the dropping form is on each engine that was timed, and its FLOPs speedup."""
+    gains = []
+    for engine, forms in FORMS.items():
+        for plain, dropping in forms:
+            if plain in variants and dropping in variants:
+                before, after = (v.get("milliseconds", v.get("p50")) for v in (variants[plain], variants[dropping]))
+                gains.append((f"{before / after:.2f} times as fast in {engine}", variants[dropping]["flops_speedup"]))
+    return gains
 
 
 def not_measured(records: list[dict]) -> str:

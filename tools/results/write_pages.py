@@ -14,7 +14,7 @@ import pandas
 from tools.common.atomic_files import atomic_write
 from tools.common.markdown import markdown
 from tools.common.paths import README, RESULTS, RESULTS_PAGE
-from tools.results import tables
+from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.rationales import agreement_records, claims
 from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
@@ -138,7 +138,7 @@ def task_page(results: Results, task: str, home: dict) -> list[str]:
     if runs:
         title = PARTS["titles"]["tradeoff"].format(task=task)
         parts.append(PARTS["figure"].format(title=title, picture=f"figures/{task}_tradeoff.png"))
-    for name in ("rationales", "reviews"):
+    for name in ("alternatives", "rationales", "reviews"):
         parts += map(SECTIONS[name], results.of(name, task))
     superseded = [run for run in results.superseded if run["task"] == task]
     outdated = [result for result in results.outdated if kind(result) == "rationales" and result["task"] == task]
@@ -149,7 +149,7 @@ def task_page(results: Results, task: str, home: dict) -> list[str]:
 
 def benchmarks_page(results: Results, home: dict) -> list[str]:
     """Every measurement of time, memory and robustness, with those of superseded models last."""
-    order = [name for name in SECTIONS if name not in ("run", "rationales", "reviews")]
+    order = [name for name in SECTIONS if name not in ("run", "alternatives", "rationales", "reviews")]
     current = sorted((r for r in results.others if kind(r) in order), key=lambda r: order.index(kind(r)))
     old = [old_section(result) for result in results.outdated if kind(result) in order]
     return [PAGES["benchmarks"].format(**home), *(SECTIONS[kind(r)](r) for r in current), *old]
@@ -197,6 +197,7 @@ def run_section(summary: dict) -> str:
 SECTIONS = {
     "run": run_section,
     "inference": lambda result: measured(result, inference_tables(result)),
+    "alternatives": lambda result: measured(result, alternatives.tables(result)),
     "training": lambda result: measured(result, tables.training_table(result)),
     "rationales": lambda result: measured(result, tables.rationale_table(result)),
     "reviews": lambda result: measured(result, tables.reviews_table(result)),

@@ -17,7 +17,8 @@ from tools.benchmarks import precision
 from tools.benchmarks.arguments import InferenceArguments, PrecisionArguments
 from tools.benchmarks.forced_schedule import ForcedSchedule, random_batch
 from tools.benchmarks.inference import benchmark, strung_together, time_point
-from tools.benchmarks.measurement import megabytes_at_peak, op_shares, product_times, time_interleaved
+from tools.benchmarks.measurement import op_shares, product_times, time_interleaved
+from tools.benchmarks.memory import megabytes_at_peak
 from tools.benchmarks.variants import make_variants, packed_bert, padded_to, saved_model, tokens_per_layer
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples

@@ -47,7 +47,14 @@ def alternatives_of(run: dict, ours: float = 20.0, layers: float = 30.0, layers_
             point["milliseconds"] = {n: {"p50": factor * t, "p99": factor * 1.2 * t} for n, t in times.items()}
             points.append(point | {"memory_mb": 100.0, "startup_seconds": 1.0, "file_mb": 50.0})
     names = {name: run[name] for name in ("task", "metric", "backbone", "seed", "commit", "machine")}
-    return {"kind": "alternatives", **names, "examples": 1234, "points": points, "fixed_lengths": [], "dial": []}
+    agreement = {"labels": 1.0, "lengths": 1.0, "largest_logit_difference": 1e-5}
+    return {
+        **{"kind": "alternatives", **names, "points": points, "examples": {"validation": 1234, "test": 1234}},
+        **{"settings": {"threads": 2, "onnxruntime": "1.0"}},
+        "agreement": {"float32": agreement, "int8": agreement | {"difference": -0.001, "low": -0.003, "high": 0.001}},
+        "fixed_lengths": [{"tokens": 64, "batch": 1, **points[0], "milliseconds": 5.0}],
+        "dial": [{"eta_scale": 1.0, "flops_speedup": 2.0, "score": 0.89, "milliseconds": 5.0}],
+    }
 
 
 def rationales_of(run: dict) -> dict:
