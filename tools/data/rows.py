@@ -217,7 +217,8 @@ def _check_texts(where: str, rows: datasets.Dataset, column: str, empty_allowed:
     except pa.ArrowInvalid as error:
         raise UserError(f"{where}: column '{column}' is not UTF-8 ({error})") from error
     empty = pc.is_null(texts) if empty_allowed else pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
-    if (number := pc.index(empty, True).as_py()) >= 0:
+    number = pc.index(empty, True).as_py()  # -1: none
+    if number >= 0:
         raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
 
 

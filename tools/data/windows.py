@@ -24,8 +24,10 @@ def cut(pieces: Sequence[int], spans: Sequence[Sequence[int]], budget: int) -> l
     while start < len(pieces):
         before = ends[start - 1] if start else 0
         end = max(start + 1, int(np.searchsorted(ends, before + budget, side="right")))
-        while splits := [first for first, last in spans if start < first < end < last]:
-            end = min(splits)
+        cut_spans = [first for first, last in spans if start < first < end < last]
+        while cut_spans:  # a window that ends earlier may cut an earlier span
+            end = min(cut_spans)
+            cut_spans = [first for first, last in spans if start < first < end < last]
         windows.append((start, end))
         start = end
     return windows
@@ -45,13 +47,13 @@ def tokenise(batch: dict, tokenizer: PreTrainedTokenizerBase, max_length: int) -
         ids = np.array(encoded["input_ids"][index])
         word_of = np.array(encoded.word_ids(index))
         counts = np.bincount(word_of, minlength=len(words[index]))
-        told = np.array([any(a <= word < b for a, b in spans) for word in word_of], int)
+        is_rationale = np.array([any(a <= word < b for a, b in spans) for word in word_of], int)
         for number, (start, end) in enumerate(cut(counts, spans, max_length - 2)):
             here = np.flatnonzero((word_of >= start) & (word_of < end))[: max_length - 2]
             tokens = tokenizer.build_inputs_with_special_tokens(ids[here].tolist())
             columns["input_ids"].append(tokens)
             columns["token_type_ids"].append([0] * len(tokens))
-            columns["rationale"].append([0, *told[here].tolist(), 0])
+            columns["rationale"].append([0, *is_rationale[here].tolist(), 0])
             columns["word"].append([-1, *word_of[here].tolist(), -1])
             columns["row_id"].append(batch["row_id"][index] * PER_DOCUMENT + number)
             columns["document"].append(batch["row_id"][index])

@@ -62,5 +62,6 @@ def _flag_name(argument: str) -> str:
 if __name__ == "__main__":
     if sys.argv[1] == "check":
         check(sys.argv[2:])
-    elif selected := accepted_flags(sys.argv[1], sys.argv[2:]):
-        print(*selected, sep="\0", end="\0")
+    else:
+        for accepted in accepted_flags(sys.argv[1], sys.argv[2:]):
+            print(accepted, end="\0")

@@ -49,8 +49,10 @@ class RunRecord:
         return seconds({"end": datetime.fromtimestamp(last, UTC).isoformat()} | self.earlier)
 
     def changed_settings(self) -> list[str]:
-        """Settings that differ from those of the folder's earlier run and change what is computed."""
+        """Settings that differ from the folder's earlier run, if there was one, and change what is computed."""
         now, before = self.values["settings"], self.earlier["settings"]
+        if not before:
+            return []
         names = sorted((now.keys() | before.keys()) - NOT_COMPARED)
         return [name for name in names if now.get(name) != before.get(name)]
 

@@ -82,8 +82,8 @@ def _recorded(run: Run) -> Iterator[None]:
                 f"{run.folder / 'backup'} to start again"
             )
         shutil.rmtree(run.folder, ignore_errors=True)  # nothing of an earlier run may pass for this run's
-    elif record.earlier["settings"] and (changed := record.changed_settings()):
-        flags = ", ".join(f"--{name.upper()}" for name in changed)
+    elif record.changed_settings():
+        flags = ", ".join(f"--{name.upper()}" for name in record.changed_settings())
         raise UserError(f"--RESUME: {record.file} was asked for another {flags}; give the same, or leave --RESUME out")
     record.write()
     try:
