@@ -95,7 +95,8 @@ def chosen_texts(arguments: ShowArguments, columns: list[str]) -> list[list[str]
         rows = read_file(arguments.input)
         if len(rows.column_names) == len(columns) == 1:
             columns = rows.column_names  # an only column is the text, whatever its name
-        if missing := set(columns) - set(rows.column_names):
+        missing = set(columns) - set(rows.column_names)
+        if missing:
             raise UserError(
                 f"{arguments.input} has no column {', '.join(sorted(missing))}, on which the model was trained"
             )

@@ -110,7 +110,8 @@ def split_records(summary: dict) -> list[dict]:
     records, metric = [], summary["metric"]
     settings = training_values(summary["settings"]["train_adapler"])
     for split in ("validation", "test"):
-        if scores := summary["adapler"].get(split):
+        scores = summary["adapler"].get(split)
+        if scores:
             tokens = ", ".join(f"{length:.1f}" for length in scores["mean_lengths"])
             comparison = summary.get("splits", {}).get(split, {})
             records.append({**settings, **summary, **scores, "split": split, "tokens": tokens, **points(comparison)})

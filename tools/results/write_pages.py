@@ -107,7 +107,8 @@ def rationale_part(results: Results, link: str) -> list[str]:
             PARTS["figure"].format(title=PARTS["titles"]["rationales"], picture=f"{link}figures/rationales.png")
         )
     old = {result["task"] for result in results.outdated if kind(result) == "rationales"}
-    if waiting := sorted(old - {record["task"] for record in records} - {GENERATED}):
+    waiting = sorted(old - {record["task"] for record in records} - {GENERATED})
+    if waiting:
         parts.append(PARTS["rationales_wait"].format(tasks=listing(waiting)))
     return parts
 
