@@ -29,7 +29,7 @@ def pages(folder: Path, output: Path) -> dict[Path, str]:
     """File -> text of the page `output`, of the pages of tasks, and of that of benchmarks."""
     results = read_folder(folder)
     texts = {output: results_page(results, folder, output)}
-    home = {"home": output.name, "home_link": "../" * (folder != output.parent) + output.name}
+    home = {"home": output.name, "home_link": output.name if folder == output.parent else f"../{output.name}"}
     for task in sorted({run["task"] for run in results.runs + results.superseded}):
         texts[folder / f"{task}.md"] = task_page(results, task, home)
     texts[folder / "benchmarks.md"] = benchmarks_page(results, home)
@@ -43,8 +43,7 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     parts = [LAYOUT["introduction"], verdict(results)]
     parts += figure(results, link)
     if records:
-        metrics = listing([f"{metric} of {listing(tasks)}" for metric, tasks in by_metric(records).items()])
-        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], metrics=metrics))
+        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"]))
         parts.append(markdown(records, COLUMNS["scores"]))
         timed = [record for record in records if record["gains"]]
         speeds = [PARTS["speeds"], markdown(timed, COLUMNS["speed"])]
@@ -55,14 +54,6 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     tasks = sorted({run["task"] for run in results.runs + results.superseded})
     links = listing([f"[{task}]({link}{task}.md)" for task in tasks])
     return [*parts, PARTS["links"].format(tasks=links, benchmarks=f"{link}benchmarks.md")]
-
-
-def by_metric(records: list[dict]) -> dict[str, list[str]]:
-    """Metric -> the tasks that it scores."""
-    tasks = {}
-    for record in records:
-        tasks.setdefault(record["metric"], []).append(record["task"])
-    return tasks
 
 
 def figure(results: Results, link: str) -> list[str]:
