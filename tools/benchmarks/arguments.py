@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.common.errors import UserError
 from tools.data.tasks import TABLE
 from tools.runtime.argument_parser import argument_group, flag
 from tools.runtime.argument_types import NonNegativeFloat, PositiveInt, TokenCount
@@ -34,14 +33,8 @@ class PrecisionArguments(BenchmarkArguments):
 
 
 @argument_group("benchmark")
-class InferenceArguments(BenchmarkArguments):
-    task: str | None = flag("the model's task; its dev set is timed", None)
-    model_path: Path | None = flag("AdapLeR to time (default: random weights of BERT-base's size)", None)
-    full: bool = flag("measure the whole grid; takes an hour or more", False)
-
-    def __post_init__(self) -> None:
-        if self.model_path and not self.task:
-            raise UserError(f"--MODEL_PATH {self.model_path} needs --TASK, because the task's dev set is timed")
+class InferenceArguments:
+    save: Path | None = flag("also write the result to this JSON file", None)
 
 
 @argument_group("benchmark")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-import tensorflow as tf
 import tf_keras as keras
-from transformers import BertConfig, TFBertForSequenceClassification
+from transformers import BertConfig
 
-from tools.benchmarks.measurement import as_graph
-from tools.benchmarks.padded_graph import write_padded
+from tools.benchmarks.onnx_models import onnx_run, onnx_session, write_padded
+from tools.benchmarks.variants import POLICIES, RunFunction, lr_mode_graph, plain_graph
 from tools.data.examples import Examples
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.inference.export_onnx import write_graphs, write_tokenizer
@@ -26,11 +23,6 @@ from tools.runtime.run import Run
 from tools.training.plan_alternatives import Alternative, alternatives
 
 TENSORFLOW, ONNX = "TensorFlow", "ONNX Runtime"
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-"""Precision in TensorFlow -> Keras's policy."""
-
-RunFunction = Callable[[dict], list[np.ndarray]]
-"""Inputs [batch, length] -> logits [batch, labels] and, of an AdapLeR, lengths [batch, layers]."""
 
 
 @dataclass(frozen=True)
@@ -84,47 +76,6 @@ class Contender:
             return logits, tokens, bert_flops(self.config, examples.lengths)
         tokens = np.column_stack([examples.lengths, lengths[0]])
         return logits, tokens, adapler_flops(self.config, tokens)
-
-
-def plain_graph(model) -> RunFunction:
-    """transformers' BERT with the model's weights, compiled."""
-
-    def run(inputs):
-        return [tf.cast(TFBertForSequenceClassification.call(model, **inputs).logits, tf.float32)]
-
-    return as_graph(run)
-
-
-def lr_mode_graph(model) -> RunFunction:
-    """lr_mode, compiled."""
-
-    def run(inputs):
-        outputs = model(inputs, lr_mode=True)
-        return [tf.cast(outputs.logits, tf.float32), tf.stack(outputs.lengths, axis=1)]
-
-    return as_graph(run)
-
-
-def onnx_session(file: Path, **options) -> onnxruntime.InferenceSession:
-    """A session whose threads stop when a run ends; otherwise they would spin while the next model is timed."""
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.add_session_config_entry("session.force_spinning_stop", "1")
-    for name, value in options.items():
-        setattr(settings, name, value)
-    return onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
-
-
-def onnx_run(session: onnxruntime.InferenceSession) -> RunFunction:
-    """Runs a session for the outputs that are compared; `eta_scale` is the factor on eta (default: the model's)."""
-    names = [output.name for output in session.get_outputs() if output.name in ("logits", "lengths")]
-
-    def run(inputs, eta_scale: float | None = None):
-        arrays = {name: np.asarray(values).astype(np.int64) for name, values in inputs.items()}
-        scale = {} if eta_scale is None else {"eta_scale": np.array(eta_scale, np.float32)}
-        return session.run(names, arrays | scale)
-
-    return run
 
 
 def make_contenders(run: Run, directory: Path) -> tuple[list[Contender], list[str]]:

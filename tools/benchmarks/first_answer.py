@@ -9,6 +9,7 @@ Prints a line when the first text is answered, then the peak memory in MB once a
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -26,8 +27,9 @@ def measure(engine: str, precision: str, model: Path, tokenizer: Path, texts: Pa
         RuntimeError: the process failed; its error is on standard error.
     """
     command = [sys.executable, "-m", "tools.benchmarks.first_answer", engine, precision, model, tokenizer, texts]
+    quiet = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "TF_CPP_MIN_LOG_LEVEL": "3"}
     start = time.perf_counter()
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, cwd=ROOT, env=quiet) as process:
         process.stdout.readline()
         seconds = time.perf_counter() - start
         megabytes = process.stdout.read().strip()

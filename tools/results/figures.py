@@ -15,22 +15,23 @@ from matplotlib.figure import Figure
 
 from tools.common.atomic_files import atomic_write
 from tools.results import alternatives
+from tools.results.alternatives import ONE_POINT
 from tools.results.rationales import agreement_records
 from tools.results.result_files import LAYOUT, Results, aim
-from tools.results.verdict import BATCH, is_beaten, task_records
+from tools.results.verdict import task_records
 
 COLOURS = LAYOUT["colours"]
 MARKERS = "osD^v<>"
-ONE_POINT = {"color": "0.3", "linestyle": ":", "linewidth": 1.5}
 LOSS = LAYOUT["task_goals"]["loss"]
 
 
 def draw_figures(results: Results, output: Path) -> list[str]:
     """Writes the figures that the results have numbers for; returns their names."""
     drawn = {name: (rows_of(results), draw) for name, (rows_of, draw) in FIGURES.items()}
-    for result in results.of("alternatives"):
-        rows = [row for row in overview_rows(results) if row["task"] == result["task"]]
-        drawn[f"{result['task']}_alternatives"] = rows, partial(draw_alternatives, result)
+    comparisons = results.of("alternatives")
+    drawn["overview"] = comparison_rows(comparisons), lambda _: alternatives.figure(*comparisons)
+    for result in comparisons:
+        drawn[f"{result['task']}_alternatives"] = comparison_rows([result]), partial(draw_comparison, result)
     for task in {run["task"] for run in results.runs}:
         runs = [run for run in results.runs if run["task"] == task]
         drawn[f"{task}_tradeoff"] = tradeoff_rows(runs), draw_tradeoff
@@ -38,6 +39,10 @@ def draw_figures(results: Results, output: Path) -> list[str]:
     for name, (rows, draw) in drawn.items():
         write_figure(output / name, pandas.DataFrame(rows), draw)
     return sorted(drawn)
+
+
+def draw_comparison(result: dict, _: pandas.DataFrame) -> Figure:
+    return alternatives.figure(result)
 
 
 def cost_rows(results: Results) -> list[dict]:
@@ -124,53 +129,11 @@ def draw_tradeoff(table: pandas.DataFrame) -> Figure:
     return figure
 
 
-def overview_rows(results: Results) -> list[dict]:
-    """Score on test (in points) and time of a batch, of AdapLeR and its alternatives on each task."""
-    rows = []
-    for result in results.of("alternatives"):
-        for point in result["points"]:
-            values = {name: point[name] for name in ("method", "setting")}
-            values |= {"task": result["task"], "engine": f"{point['engine']}, {point['precision']}"}
-            values |= {"milliseconds": point["milliseconds"][BATCH]["p50"], "score": 100 * point["score"]}
-            values |= {end: 100 * abs(point[end] - point["difference"]) for end in ("low", "high")}
-            rows.append(values | {"on_front": point["method"] == "AdapLeR" and not is_beaten(point, result["points"])})
-    return rows
-
-
-def draw_alternatives(result: dict, _: pandas.DataFrame) -> Figure:
-    return alternatives.figure(result)
-
-
-def draw_overview(table: pandas.DataFrame) -> Figure:
-    """A panel a task; AdapLeR's points that no other method beats have a ring."""
-    tasks, engines = table["task"].unique(), table["engine"].unique().tolist()
-    rows = -(-len(tasks) // 2)
-    figure, panels = pyplot.subplots(
-        rows, min(2, len(tasks)), figsize=(10, 0.8 + 3.4 * rows), squeeze=False, layout="constrained"
-    )
-    for axes in panels.flat[len(tasks) :]:
-        axes.axis("off")
-    for axes, task in zip(panels.flat, tasks, strict=False):
-        of_task = table[table["task"] == task]
-        for (method, engine), points in of_task.groupby(["method", "engine"], sort=False):
-            line = {"fmt": MARKERS[engines.index(engine) % len(MARKERS)], "color": COLOURS[method], "alpha": 0.8}
-            errors = (points["low"], points["high"])
-            axes.errorbar(points["milliseconds"], points["score"], errors, elinewidth=0.6, markersize=5, **line)
-        front = of_task[of_task["on_front"]]
-        axes.plot(front["milliseconds"], front["score"], "o", color="black", markersize=11, fillstyle="none")
-        axes.axhline(of_task.loc[of_task["method"] == "BERT", "score"].max() - LOSS, **ONE_POINT)
-        axes.set(
-            title=task, xlim=(0, None), xlabel=f"milliseconds per text, batches of {BATCH}", ylabel="score in points"
-        )
-    handles = [pyplot.Line2D([], [], color=COLOURS[name], lw=4, label=name) for name in table["method"].unique()]
-    handles += [
-        pyplot.Line2D([], [], color="black", marker=m, ls="", label=e) for m, e in zip(MARKERS, engines, strict=False)
-    ]
-    handles.append(pyplot.Line2D([], [], color="black", marker="o", ms=11, ls="", fillstyle="none", label="unbeaten"))
-    handles.append(pyplot.Line2D([], [], **ONE_POINT, label="one point lost"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize="small")
-    figure.suptitle("Score on test against time: AdapLeR and what could be used instead")
-    return figure
+def comparison_rows(comparisons: list[dict]) -> list[dict]:
+    """Score on test and time of AdapLeR and its alternatives."""
+    names = ["method", "setting", "engine", "precision", "time", "score", "difference", "low", "high", "front"]
+    tables = [alternatives.frame(result)[names].assign(task=result["task"]) for result in comparisons]
+    return pandas.concat(tables).to_dict("records") if tables else []
 
 
 def review_rows(results: Results) -> list[dict]:
@@ -212,7 +175,6 @@ def draw_review(table: pandas.DataFrame, columns: int = 96) -> Figure:
 
 
 FIGURES = {
-    "overview": (overview_rows, draw_overview),
     "cost": (cost_rows, draw_cost),
     "rationales": (rationale_rows, draw_rationales),
     "review": (review_rows, draw_review),

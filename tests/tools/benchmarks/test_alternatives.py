@@ -17,11 +17,12 @@ from tests.tiny_task import run, write_backbone, write_sst2
 from tools.benchmarks import alternatives as program
 from tools.benchmarks import first_answer
 from tools.benchmarks.arguments import AlternativesArguments
-from tools.benchmarks.contenders import adapler_contenders, onnx_run, onnx_session
-from tools.benchmarks.padded_graph import write_padded
+from tools.benchmarks.contenders import adapler_contenders
+from tools.benchmarks.onnx_models import onnx_run, onnx_session, write_padded
 from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
+from tools.data.examples import Examples
 from tools.flops import bert_flops
 from tools.results import alternatives as results
 from tools.results.write_pages import measured
@@ -129,6 +130,14 @@ def test_onnx_runtime_agrees_with_lr_mode_on_dev(compared):
     assert agreement["float32"]["labels"] == agreement["float32"]["lengths"] == 1
     assert agreement["float32"]["largest_logit_difference"] < 1e-4
     assert 0 <= agreement["int8"]["labels"] <= 1 and agreement["int8"]["low"] <= agreement["int8"]["high"]
+
+
+def test_strung_together_texts_fill_every_position():
+    ids = tf.ragged.constant([[2, 5, 6, 3], [2, 7, 3]])
+    dev = Examples(np.arange(2), ids, tf.zeros_like(ids), np.zeros(2, np.int32), pad_id=0)
+    inputs = program.strung_together(dev, 2, 5)
+    assert inputs["input_ids"].numpy().tolist() == [[2, 6, 7, 5, 3], [2, 5, 6, 7, 3]]
+    assert inputs["attention_mask"].numpy().all() and not inputs["token_type_ids"].numpy().any()
 
 
 def test_the_dial_is_faster_the_further_it_is_turned(compared):

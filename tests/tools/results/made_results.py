@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from tools.common.paths import RESULTS
+from tools.results.benchmark_tables import DROPPING, LR_MODE, PACKED, PADDED, PLAIN
 
 DEMO = json.loads((RESULTS / "demo_demo_bert_22.json").read_text(encoding="utf-8"))
 RATIONALES = json.loads((RESULTS / "rationales_hatexplain.json").read_text(encoding="utf-8"))
@@ -57,6 +58,22 @@ def alternatives_of(run: dict, ours: float = 20.0, layers: float = 30.0, layers_
     }
 
 
+def inference_at_base_size() -> dict:
+    """Milliseconds at BERT-base's size: one text and a batch, with nothing and with most tokens dropped."""
+    points = []
+    for batch_size, length, speedup in ((1, 64, 1), (1, 64, 5), (8, 256, 3)):
+        plain = {"milliseconds": 10.0 * batch_size, "flops_speedup": 1.0}
+        variants = {name: plain for name in (PLAIN, *PADDED.values(), *PACKED.values())}
+        variants[LR_MODE] = {"milliseconds": plain["milliseconds"] / max(1, speedup / 2), "flops_speedup": speedup}
+        for name in DROPPING.values():
+            variants[name] = {"milliseconds": plain["milliseconds"] / max(1, speedup / 4), "flops_speedup": speedup}
+        point = {"batch_size": batch_size, "length": length, "forced_speedup": speedup, "rounds": 7}
+        points.append(point | {"variants": variants})
+    names = {name: DEMO[name] for name in ("commit", "machine")}
+    versions = {"versions": {"tensorflow": "2"}}
+    return {"kind": "inference", "task": None, "model": "BERT-base size", "points": points, **names, **versions}
+
+
 def rationales_of(run: dict) -> dict:
     """Agreement of a run's model with human rationales."""
     names = {name: run[name] for name in ("task", "backbone", "seed", "commit")}
@@ -80,4 +97,6 @@ def made_folder(folder: Path) -> Path:
     runs += [run_of("ag_news", 22, 7.0, -0.02, 0.004), run_of("mrpc", 22, 2.0, 0.001), run_of("scitail", 22, 2.0)]
     runs += [run_of("hatexplain", seed, 3.0, d) for seed, d in ((22, -0.011), (23, -0.015))]
     results = [*runs, alternatives_of(runs[0]), alternatives_of(runs[5], layers=10.0, layers_score=0.95)]
-    return write_results(folder, results + [rationales_of(run) for run in runs if run["task"] == "hatexplain"])
+    write_results(folder, results + [rationales_of(run) for run in runs if run["task"] == "hatexplain"])
+    (folder / "inference_bert_base.json").write_text(json.dumps(inference_at_base_size()), encoding="utf-8")
+    return folder

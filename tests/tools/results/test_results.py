@@ -16,7 +16,6 @@ from tools.common.markdown import markdown
 from tools.common.paths import FIGURES, README, RESULTS, RESULTS_PAGE, ROOT
 from tools.evaluation.run_summary import portable
 from tools.results import figures, tables
-from tools.results.benchmark_tables import products_table
 from tools.results.result_files import LAYOUT, PAPER, flags, read_folder
 from tools.results.seed_means import interval_over_seeds, seed_records
 from tools.results.write_pages import pages, with_headline
@@ -238,10 +237,6 @@ def test_cells_of_the_table_of_faults():
 
 
 def test_cells_of_the_tables_of_benchmarks():
-    assert cells(products_table({"1": 0.01, "4": 0.02}))[1:] == [
-        ["1", "10.0", "2.0x", "4.0x"],
-        ["4", "20.0", "1.0x", "1.0x"],
-    ]
     result = {"seconds": {"step": 0.1}, "ratios": {"ratio": [1, 0.5, 2]}}
     assert cells(tables.training_table(result))[1:] == [["step", "100 ms a batch"], ["ratio", "1.00 (0.50-2.00)"]]
 

@@ -1,12 +1,15 @@
-"""Plain BERT as an ONNX graph on padded batches, as exporters write it, with the int8 that a user gets by default."""
+"""Models in ONNX Runtime: sessions to time, and plain BERT on padded batches as a user gets it, in float32 and int8."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
+import onnxruntime
 from onnxruntime.quantization import quantize_dynamic
 
+from tools.benchmarks.variants import RunFunction
 from tools.inference.onnx_graph import INPUTS, IR_VERSION, ModelGraph
 
 
@@ -51,3 +54,25 @@ def write_padded(model, directory: Path) -> dict[str, Path]:
     ir.save(PaddedGraph(model).build(), files["float32"])
     quantize_dynamic(files["float32"], files["int8"], op_types_to_quantize=["MatMul", "Gather"])
     return files
+
+
+def onnx_session(file: Path, **options) -> onnxruntime.InferenceSession:
+    """A session whose threads stop when a run ends; otherwise they would spin while the next model is timed."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    settings.add_session_config_entry("session.force_spinning_stop", "1")
+    for name, value in options.items():
+        setattr(settings, name, value)
+    return onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
+
+
+def onnx_run(session: onnxruntime.InferenceSession) -> RunFunction:
+    """Runs a session for the outputs that are compared; `eta_scale` is the factor on eta (default: the model's)."""
+    names = [output.name for output in session.get_outputs() if output.name in ("logits", "lengths")]
+
+    def run(inputs, eta_scale: float | None = None):
+        arrays = {name: np.asarray(values).astype(np.int64) for name, values in inputs.items()}
+        scale = {} if eta_scale is None else {"eta_scale": np.array(eta_scale, np.float32)}
+        return session.run(names, arrays | scale)
+
+    return run
