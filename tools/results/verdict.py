@@ -55,7 +55,7 @@ def is_beaten(point: dict, points: list[dict]) -> bool:
 def verdict(results: Results) -> str:
     """What is gained, the time, the cost, alternatives, when it does not help, and what was not measured: a list."""
     records = task_records(results)
-    timed = [record for record in records if record["gains"]]
+    timed = [record for record in records if ("TensorFlow", ONE) in record["gains"]]
     sentences = {
         "What is gained": gain(records) if records else TEXTS["no_runs"],
         "Time": time_sentence(timed) if timed else TEXTS["no_times"],

@@ -101,6 +101,8 @@ def rationale_part(results: Results, link: str) -> list[str]:
     waiting = sorted(old - {record["task"] for record in records} - {GENERATED})
     if waiting:
         parts.append(PARTS["rationales_wait"].format(tasks=listing(waiting)))
+    if results.of("reviews"):
+        parts.append(PARTS["figure"].format(title=PARTS["titles"]["review"], picture=f"{link}figures/review.png"))
     return parts
 
 

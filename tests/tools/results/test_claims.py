@@ -71,9 +71,10 @@ def test_every_row_is_that_of_the_files(folder, where):
                 name: 100 * np.mean([run["splits"]["test"][name] for run in files])
                 for name in files[0]["splits"]["test"]
             }
-            assert row.get("fine-tuned", row.get("ours: fine-tuned")) == f"{mean['fine_tuned']:.1f}"
+            fine_tuned = f"{mean['fine_tuned']:.1f}"
+            assert row.get("fine-tuned", row.get("ours: fine-tuned", fine_tuned)) == fine_tuned
             assert row.get("AdapLeR", row.get("ours: AdapLeR", f"{mean['score']:.1f}")) == f"{mean['score']:.1f}"
-            speedup = row.get("asked, reached", row.get("FLOPs speedup"))
+            speedup = row.get("asked, reached", row.get("FLOPs speedup", row.get("FLOPs")))
             assert speedup is None or speedup.endswith(f"{mean['speedup'] / 100:.2f}x")
 
 
@@ -109,12 +110,13 @@ def test_fixed_text_holds_no_measured_number():
 @pytest.mark.parametrize("where", ["committed", "made"])
 def test_every_row_with_a_score_has_an_interval(folder, where):
     for page, text in texts_of(RESULTS if where == "committed" else folder).items():
-        for row in rows_of(text):
-            if {"AdapLeR", "fine-tuned", "ours: AdapLeR", "FPR"} & row.keys():
-                is_reference = row.get("method") == "AdapLeR"
-                cells = [row.get("difference (95 %)", row.get("over AdapLeR", "")), row.get("FPR", "")]
-                assert is_reference or INTERVAL.fullmatch(cells[0]), (page, row)
-                assert "difference (95 %)" in row or re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", cells[1]), (page, row)
+        rows = [row for row in rows_of(text) if "why" not in row]
+        assert where == "committed" or len(rows) >= (19 if page == "RESULTS.md" else 5)
+        for row in rows:
+            if row.get("method") == "AdapLeR":  # what the others are compared with
+                assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", row["FPR"])
+            else:
+                assert INTERVAL.fullmatch(row.get("difference (95 %)") or row["over AdapLeR"]), (page, row)
 
 
 def test_a_run_without_an_interval_is_refused(tmp_path):
