@@ -14,7 +14,9 @@ PACKAGES = {
     "tools.results": {"tools.common"},
     "tools.runtime": {"tools.data", "models", "tools.common"},
     "tools.inference": {"tools.runtime", "tools.data", "models", "tools.common"},
-    "tools.explanations": {"tools.runtime", "tools.results", "tools.data", "models", "tools.common"},
+    "tools.explanations": {
+        *("tools.runtime", "tools.results", "tools.data", "tools.flops", "models", "tools.common"),
+    },
     "tools.evaluation": {
         *("tools.explanations", "tools.runtime", "tools.results", "tools.data", "tools.flops", "models"),
         "tools.common",

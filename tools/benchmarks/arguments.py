@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.common.errors import UserError
 from tools.data.tasks import TABLE
 from tools.runtime.argument_parser import argument_group, flag
-from tools.runtime.argument_types import PositiveInt, TokenCount
+from tools.runtime.argument_types import NonNegativeFloat, PositiveInt, TokenCount
 from tools.runtime.arguments import DEFAULT_MAX_LENGTH
 
 
@@ -34,11 +33,16 @@ class PrecisionArguments(BenchmarkArguments):
 
 
 @argument_group("benchmark")
-class InferenceArguments(BenchmarkArguments):
-    task: str | None = flag("the model's task; its dev set is timed", None)
-    model_path: Path | None = flag("AdapLeR to time (default: random weights of BERT-base's size)", None)
-    full: bool = flag("measure the whole grid; takes an hour or more", False)
+class InferenceArguments:
+    save: Path | None = flag("also write the result to this JSON file", None)
 
-    def __post_init__(self) -> None:
-        if self.model_path and not self.task:
-            raise UserError(f"--MODEL_PATH {self.model_path} needs --TASK, because the task's dev set is timed")
+
+@argument_group("benchmark")
+class AlternativesArguments:
+    """The comparison of an AdapLeR with its alternatives."""
+
+    model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    scales: list[NonNegativeFloat] = flag("further factors on eta to compare; choose them on validation", [])
+    batch_size: PositiveInt = flag("texts per batch when scores are computed", 32)
+    timed_texts: PositiveInt = flag("texts that are timed in batches of 32; a quarter of them in smaller batches", 256)
+    save: Path | None = flag("also write the result to this JSON file", None)

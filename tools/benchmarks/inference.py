@@ -1,146 +1,168 @@
-"""Times inference: is lr_mode as fast as its FLOPs say?
+"""Times BERT-base's size with random weights: does dropping tokens save as much time as FLOPs?
 
-With --MODEL_PATH, times a trained model on its task's dev set (--TASK, --DATA_DIR): with the lengths of the data, and
-with fixed lengths made of the same texts strung together. Without it, times a model of BERT-base's size with random
-weights that drops tokens by forced schedules. All variants have the same weights and take turns in one process. Every
-speedup is against plain BERT, compiled and padded to the batch's longest example. Efficiency is the measured speedup
-divided by that of FLOPs. The result of a model under directory/ is also written to directory/results/.
+No data is needed: the thresholds are set so that random inputs take a given FLOPs speedup. Plain BERT and lr_mode in
+TensorFlow, and in ONNX Runtime plain BERT (padded; in int8 with one scale per tensor), packed BERT without predictors
+and the exported lr_mode take turns in one process. Inputs have no padding. Where a goal is missed, ONNX Runtime's
+profile of that point is stored.
 """
 
 from __future__ import annotations
 
 from tools.benchmarks.arguments import InferenceArguments
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse([InferenceArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([InferenceArguments], __doc__)  # before the imports that take seconds
 
-import itertools
-from collections.abc import Iterator
+import functools
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import onnx_ir
 import tensorflow as tf
+import tf_keras as keras
 from tqdm import tqdm
 from transformers import BertConfig
 
-from tools.benchmarks.forced_schedule import ForcedSchedule, peak_memory, random_batch
-from tools.benchmarks.measurement import finish, op_shares, product_times, time_interleaved, time_ratio
-from tools.benchmarks.variants import Variant, make_variants, packed_bert, padded_to, saved_model, tokens_per_layer
-from tools.common.paths import TaskPaths
-from tools.data.examples import Examples
-from tools.data.loading import load_examples
-from tools.data.tasks import get_task
-from tools.flops.formulas import bert_flops
-from tools.results.benchmark_tables import ALONE, BASELINE, COMPILED, EXPORTED, FLOOR, OP_BY_OP, inference_tables
-from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
-from tools.runtime.run import data_options
-from tools.runtime.stage import run_program
+from models import TFAdapLeRForSequenceClassification
+from tools.benchmarks.measurement import finish, time_interleaved
+from tools.benchmarks.onnx_models import onnx_run, onnx_session, write_padded
+from tools.benchmarks.variants import RunFunction, lr_mode_graph, plain_graph
+from tools.flops.formulas import adapler_flops, bert_flops
+from tools.inference.onnx_graph import ModelGraph, dense_float32
+from tools.inference.onnx_quantisation import dense_int8
+from tools.results import benchmark_tables as tables
+from tools.runtime.program import run_program
 
-MOST_ROUNDS = 10
-SECONDS_PER_POINT = 12.0
-"""Enough for steady times, and little enough for the default grid to end within a quarter of an hour."""
-MOST_DEV_EXAMPLES = 128
+GRID = [(1, 64, (1, 5)), *((*shape, (1, 3, 6.7)) for shape in ((1, 256), (8, 256), (32, 64)))]
+"""Batch size, tokens of each example, FLOPs speedups."""
+ROUNDS = 7
+SECONDS_PER_POINT = 45.0
+SPREAD = 1.5
+"""Standard deviation of a predictor's scores."""
+HALVINGS = 12
+PROFILED_RUNS = 3
+DENSE = {"float32": dense_float32, "int8": dense_int8}
 
 
 def benchmark(arguments: InferenceArguments) -> None:
-    result, files = {"kind": "inference", "task": arguments.task}, [arguments.save]
-    if arguments.model_path:
-        directory = model_directory(arguments.model_path)
-        model, paths = load_saved(directory, converted=True), TaskPaths.of(directory)
-        task, options = get_task(arguments.task), data_options(arguments.data_dir, arguments)
-        dev = load_examples(task, "validation", load_tokenizer(str(directory)), model.longest_input, options)
-        result |= {"model": directory.name, "eta_scale": model.eta_scale}
-        if paths:
-            result |= {"backbone": paths.name, "seed": paths.seed}
-            files.append(paths.inference)
-        result["points"] = list(time_trained(model, dev, arguments.full))
-    else:
-        result |= {"model": "BERT-base size, forced schedules", "points": list(time_forced(arguments.full))}
-        result |= {"peak_memory": peak_memory(batch_size=32, length=512), "products": product_times(BertConfig())}
-    finish(result, inference_tables(result), *files)
+    with tempfile.TemporaryDirectory(prefix="adapler-inference-") as directory:
+        models = RandomModels(BertConfig(), Path(directory))
+        points = [
+            models.time(random_batch(batch_size, length, models.config.vocab_size), speedup)
+            for batch_size, length, speedups in tqdm(GRID, desc="shapes")
+            for speedup in speedups
+        ]
+    result = {"kind": "inference", "task": None, "model": "BERT-base size, random weights", "points": points}
+    finish(result, tables.inference_tables(result), arguments.save)
 
 
-def time_trained(model, dev: Examples, full: bool) -> Iterator[dict]:
-    """Times a trained model on dev examples; yields a point for each batch size and length."""
-    lengths = (64, 128, 256, 512) if full else (64, 512)
-    lengths = [length for length in lengths if length <= model.config.max_position_embeddings]
-    variants = make_variants(model) | {EXPORTED: saved_model(model)}
-    fully_padded = {f"BERT, padded to {model.longest_input}": padded_to(model.longest_input, variants[BASELINE])}
-    grid = list(itertools.product(["as in the data", *lengths], (1, 8, 32)))
-    for length, batch_size in tqdm(grid, desc="batch sizes and lengths"):
-        if length == "as in the data":
-            examples = dev.take(np.arange(min(len(dev), MOST_DEV_EXAMPLES)))
-            batches, chosen = [inputs for inputs, _ in examples.batches(batch_size)], variants | fully_padded
-        else:
-            batches, chosen = [strung_together(dev, batch_size, length)], dict(variants)
-        if batch_size > 1 and not full:
-            del chosen[OP_BY_OP]
-        yield time_point(model, chosen, batches, length=length)
+class RandomModels:
+    """One BERT of random weights in every form that is timed; its predictors drop tokens of random inputs.
 
-
-def time_forced(full: bool) -> Iterator[dict]:
-    """Times a model of BERT-base's size; yields a point for each batch size, length and forced FLOPs speedup."""
-    forced = ForcedSchedule(BertConfig())
-    model, config = forced.model, forced.model.config
-    variants = make_variants(model)
-    shapes = [(1, 64), (1, 128), (1, 256), (1, 512), (8, 64), (8, 256), (32, 64), (32, 128)]
-    shapes += [(8, 128), (8, 512), (32, 256), (32, 512)] if full else []
-    rng = np.random.default_rng(0)
-    for batch_size, length in tqdm(shapes, desc="shapes"):
-        lengths = rng.integers(length // 2, length + 1, batch_size)
-        lengths[0] = length
-        batch = random_batch(lengths, rng)
-        padding = batch_size * bert_flops(config, length) / bert_flops(config, lengths).sum()
-        for speedup in (1, 1.5, 2, 3, 5, 7) if full else (1, 1.5, 3, 7):
-            forced.set_speedup(speedup / padding, lengths)
-            chosen = variants | {ALONE: packed_bert(model, tokens_per_layer(model, batch)[:, 1:])}
-            if batch_size == 1:
-                chosen[FLOOR] = padded_to(2, variants[BASELINE])
-            if full:
-                chosen[EXPORTED] = saved_model(model)
-            else:
-                del chosen[OP_BY_OP]
-            point = time_point(model, chosen, [batch], length=length, forced_speedup=speedup)
-            yield point | {"ops": op_shares(variants[COMPILED].run, batch)}
-
-
-def time_point(model, variants: dict[str, Variant], batches: list[dict], **settings) -> dict:
-    """Times the variants on the batches.
-
-    Returns:
-        the batch size, the settings (at least `length`), the number of rounds, and for each variant p50 and p95 latency
-        [s], examples per second, the measured speedup (median, lowest and highest of the rounds), the FLOPs speedup,
-        and efficiency.
+    Args:
+        directory: where the ONNX files are written.
     """
-    batch_size = len(batches[0]["input_ids"])
-    functions = {name: variant.run for name, variant in variants.items()}
-    desc = f"batch {batch_size}, length {settings['length']}"
-    times = time_interleaved(functions, batches, MOST_ROUNDS, desc, SECONDS_PER_POINT)
-    tokens = [tokens_per_layer(model, batch) for batch in batches]
-    flops = {}
-    for name, variant in variants.items():
-        flops[name] = sum(float(variant.flops(model.config, batch).sum()) for batch in tokens)
-    values = {}
-    for name, seconds in times.items():
-        speedup, flops_speedup = time_ratio(times[BASELINE], seconds), flops[BASELINE] / flops[name]
-        values[name] = {
-            "p50": float(np.percentile(seconds, 50)),
-            "p95": float(np.percentile(seconds, 95)),
-            "examples_per_second": sum(map(len, tokens)) / float(np.median(seconds.sum(axis=1))),
-            "speedup": speedup,
-            "flops_speedup": flops_speedup,
-            "efficiency": speedup[0] / flops_speedup,
+
+    def __init__(self, config: BertConfig, directory: Path):
+        keras.utils.set_random_seed(0)
+        self.config = config
+        model = TFAdapLeRForSequenceClassification(config)
+        model.build_in_name_scope()
+        self.runs: dict[str, RunFunction] = {tables.PLAIN: plain_graph(model)}
+        for precision, file in write_padded(model, directory).items():
+            self.runs[tables.PADDED[precision]] = onnx_run(onnx_session(file))
+        for precision in DENSE:
+            file = write_graph(model, precision, directory / f"packed.{precision}.onnx")
+            self.runs[tables.PACKED[precision]] = onnx_run(onnx_session(file))
+        model.to_AdapLeR()
+        spread_scores(model)
+        self.runs[tables.LR_MODE] = lr_mode_graph(model)
+        self.dropping = {
+            precision: write_graph(model, precision, directory / f"dropping.{precision}.onnx") for precision in DENSE
         }
-    return {"batch_size": batch_size, **settings, "rounds": len(times[BASELINE]), "variants": values}
+        for precision, file in self.dropping.items():
+            self.runs[tables.DROPPING[precision]] = onnx_run(onnx_session(file))
+
+    def time(self, batch: dict[str, np.ndarray], speedup: float) -> dict:
+        """Times every form on one batch at about this FLOPs speedup; 1 drops nothing.
+
+        Returns:
+            the point as `tools.results.benchmark_tables` takes it; with the profile of int8 if it misses a goal.
+        """
+        scale = self.scale_for(batch, speedup)
+        functions = {}
+        for name, run in self.runs.items():
+            is_dropping = name == tables.LR_MODE or name in tables.DROPPING.values()
+            functions[name] = functools.partial(run, eta_scale=scale) if is_dropping else run
+        batch_size, length = batch["input_ids"].shape
+        desc = f"{batch_size} x {length} tokens, {speedup:g}x"
+        seconds = time_interleaved(functions, [batch], ROUNDS, desc, SECONDS_PER_POINT)
+        whole = batch_size * bert_flops(self.config, length)
+        variants = {}
+        for name, values in seconds.items():
+            lengths = functions[name](batch)[1:]
+            flops = self.flops(batch, lengths[0]) if lengths else whole
+            variants[name] = {"milliseconds": 1000 * float(np.median(values)), "flops_speedup": float(whole / flops)}
+        point = {"batch_size": batch_size, "length": length, "forced_speedup": speedup, "eta_scale": scale}
+        point |= {"rounds": len(values), "variants": variants}
+        if tables.missed(point):
+            point["profile"] = operator_shares(self.dropping["int8"], batch, scale)
+        return point
+
+    def scale_for(self, batch: dict[str, np.ndarray], speedup: float) -> float:
+        """The eta_scale that gives the FLOPs speedup on a batch, by bisection from 0 to 1."""
+        if speedup == 1:
+            return 0.0
+        batch_size, length = batch["input_ids"].shape
+        whole, low, high = batch_size * bert_flops(self.config, length), 0.0, 1.0
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            _, lengths = self.runs[tables.DROPPING["float32"]](batch, eta_scale=middle)
+            low, high = (middle, high) if whole / self.flops(batch, lengths) < speedup else (low, middle)
+        return high
+
+    def flops(self, batch: dict[str, np.ndarray], lengths: np.ndarray) -> float:
+        """FLOPs of lr_mode on a batch; lengths are [batch, layers]."""
+        tokens = batch["attention_mask"].sum(axis=1)
+        return float(adapler_flops(self.config, np.column_stack([tokens, lengths])).sum())
 
 
-def strung_together(dev: Examples, batch_size: int, length: int) -> dict[str, tf.Tensor]:
-    """Inputs of exactly `length` tokens: [CLS], dev texts one after the other, [SEP]."""
-    texts = np.concatenate([row[1:-1] for row in dev.input_ids.to_list()])
-    ids = np.resize(texts, (batch_size, length)).astype(np.int32)
-    ids[:, 0], ids[:, -1] = dev.input_ids[0][0], dev.input_ids[0][-1]
-    return {"input_ids": tf.constant(ids), "token_type_ids": tf.zeros_like(ids), "attention_mask": tf.ones_like(ids)}
+def spread_scores(model: TFAdapLeRForSequenceClassification) -> None:
+    """Scales a converted model's predictors so that scores differ between tokens, and sets eta to 1."""
+    inputs = tf.random.stateless_normal([1000, model.config.hidden_size], [0, 0])
+    for predictor in model.bert.encoder.contribution_predictors:
+        kernel = predictor.score.kernel
+        kernel.assign(kernel * SPREAD / tf.math.reduce_std(predictor(inputs)))
+    model.bert.encoder.eta.assign(tf.ones_like(model.bert.encoder.eta))
+
+
+def random_batch(batch_size: int, length: int, vocabulary: int) -> dict[str, np.ndarray]:
+    """Inputs of random token ids without padding, int32 [batch_size, length]."""
+    ids = np.random.default_rng(0).integers(0, vocabulary, (batch_size, length), dtype=np.int32)
+    return {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "attention_mask": np.ones_like(ids)}
+
+
+def write_graph(model, precision: str, file: Path) -> Path:
+    """Writes the exporter's graph of a model."""
+    onnx_ir.save(ModelGraph(model, DENSE[precision]).build(), file)
+    return file
+
+
+def operator_shares(file: Path, batch: dict[str, np.ndarray], eta_scale: float) -> dict[str, float]:
+    """Share of each operator in the time of all operators, by ONNX Runtime's profiler, in descending order."""
+    prefix = str(file.with_suffix(""))
+    session = onnx_session(file, enable_profiling=True, profile_file_prefix=prefix)
+    for _ in range(PROFILED_RUNS):
+        onnx_run(session)(batch, eta_scale=eta_scale)
+    microseconds = Counter()
+    for event in json.loads(Path(session.end_profiling()).read_text()):
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
+            microseconds[event["args"]["op_name"]] += event["dur"]
+    return {operator: duration / microseconds.total() for operator, duration in microseconds.most_common()}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import datasets
 
-from tools.benchmarks.measurement import finish, megabytes_at_peak
+from tools.benchmarks.measurement import finish
+from tools.benchmarks.memory import megabytes_at_peak
 from tools.data.loading import encode
 from tools.data.rows import load_rows
 from tools.data.tasks import get_task

@@ -18,18 +18,14 @@ import tf_keras as keras
 
 from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
 from tools.benchmarks.training import BATCHES, ROUNDS, training_batches, training_step
-from tools.benchmarks.variants import make_variants
+from tools.benchmarks.variants import POLICIES, lr_mode_graph
 from tools.data.loading import load_examples
 from tools.data.tasks import get_task
 from tools.evaluation.evaluate import evaluation_summary, lr_mode_agreement, predict
-from tools.results.benchmark_tables import COMPILED
 from tools.results.tables import precision_table
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
 from tools.runtime.run import data_options
 from tools.runtime.stage import run_program
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-"""Name of a precision -> Keras's policy."""
 
 
 def benchmark(arguments: PrecisionArguments) -> None:
@@ -49,7 +45,7 @@ def benchmark(arguments: PrecisionArguments) -> None:
         agreement = lr_mode_agreement(model, dev, predictions, batch_size)
         summaries[name] = evaluation_summary(task, model, dev, predictions) | {"lr_mode": agreement}
     batches = training_batches(dev.shuffled(0).take(np.arange(min(len(dev), BATCHES * batch_size))), batch_size)
-    runs = {name: make_variants(model)[COMPILED].run for name, model in models.items()}
+    runs = {name: lr_mode_graph(model) for name, model in models.items()}
     inference = time_interleaved(runs, [inputs for inputs, _ in batches], ROUNDS, desc="lr_mode")
     steps = {name: training_step(model) for name, model in models.items()}
     training = time_interleaved(steps, batches, ROUNDS, desc="joint step")

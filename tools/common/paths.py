@@ -137,11 +137,6 @@ class TaskPaths:
     def summary(self) -> Path:
         return SUMMARIES / f"{self.task}_{self.name}_{self.seed}.json"
 
-    @property
-    def inference(self) -> Path:
-        """The inference benchmark of a model of this run."""
-        return SUMMARIES / f"inference_{self.task}_{self.name}_{self.seed}.json"
-
     def flops_per_example(self, model_path: Path, split: str) -> Path:
         return self.logs / "flops_per_example" / f"{_model_name(model_path)}_{split}.npz"
 

@@ -1,76 +1,103 @@
-"""Inference benchmarks as Markdown tables."""
+"""The inference benchmark of BERT-base's size as Markdown tables."""
 
 from __future__ import annotations
 
-import pandas
+from collections.abc import Callable
 
 from tools.common.markdown import markdown
-from tools.results.result_files import LAYOUT
 
-BASELINE, PACKED, COMPILED, CALLED, OP_BY_OP, EXPORTED, FLOOR, ALONE = (
-    *("BERT, padded to the batch", "BERT, packed", "lr_mode, compiled", "lr_mode, called", "lr_mode, op by op"),
-    *("SavedModel", "floor", "layers alone"),
+PLAIN, LR_MODE = "TensorFlow, plain", "TensorFlow, lr_mode"
+PADDED, PACKED, DROPPING = (
+    {precision: f"ONNX Runtime, {form}, {precision}" for precision in ("float32", "int8")}
+    for form in ("plain", "packed", "dropping")
 )
 
-
-def inference_tables(result: dict) -> str:
-    """Speed at every point, other variants and limits, products by rows, goals, and peak memory."""
-    columns, points, names = LAYOUT["columns"], [], set()
-    for point in result["points"]:
-        latency = {}
-        for name, variant in point["variants"].items():
-            latency[name] = f"{1000 * variant['p50']:.1f} / {1000 * variant['p95']:.1f}"
-        points.append({**point, **ratios(point), "latency": latency})
-        names |= point["variants"].keys() - {BASELINE, COMPILED, FLOOR, ALONE}
-    speedups = {name: f"{{variants[{name}][speedup][0]:.2f}}x" for name in sorted(names)}
-    parts = [markdown(points, columns["point"] | columns["speeds"]), LAYOUT["limits"].strip()]
-    parts.append(markdown(points, columns["point"] | speedups | columns["limits"]))
-    if products := result.get("products"):
-        parts += [LAYOUT["products"].strip(), products_table(products)]
-    if any(FLOOR in point["variants"] for point in points):
-        parts += ["Goals, over all points above:", goals_table(points)]
-    if memory := result.get("peak_memory"):
-        title = f"peak memory, {memory['batch_size']} x {memory['length']} tokens"
-        parts.append(markdown([{title: name, "MB": f"{size:.0f}"} for name, size in memory["megabytes"].items()]))
-    return "\n\n".join(parts)
+POINT = {
+    "batch": "{batch_size}",
+    "tokens": "{length}",
+    "FLOPs speedup": "{int8[flops_speedup]:.2f}x",
+}
+RATIOS = {
+    "int8 dropping over int8 plain": "{over_int8:.2f}x",
+    "/ FLOPs speedup": "{efficiency_over_int8:.2f}",
+    "over TensorFlow, plain": "{over_tensorflow:.2f}x",
+    "/ FLOPs speedup ": "{efficiency_over_tensorflow:.2f}",
+    "time over packed, float32": "{float32_over_packed:.2f}",
+    "int8": "{int8_over_packed:.2f}",
+}
 
 
 def ratios(point: dict) -> dict:
-    """Efficiency and time of lr_mode at a point over those of the other variants, and the op that takes most time.
-
-    `time_over_bound` is over the larger of BERT's time / FLOPs speedup and the floor.
-    """
-    variants, lr_mode = point["variants"], point["variants"][COMPILED]
-    values = {"lr_mode": lr_mode, "efficiency": lr_mode["efficiency"]}
-    values["efficiency_over_packed"] = lr_mode["efficiency"] / variants[PACKED]["efficiency"]
-    values["time_over_bert"] = lr_mode["p50"] / variants[BASELINE]["p50"]
-    values["called_over_compiled"] = variants[CALLED]["p50"] / lr_mode["p50"]
-    if ALONE in variants and "ops" in point:
-        values["op"], values["share"] = next(iter(point["ops"].items()))
-        values["efficiency_over_layers"] = lr_mode["efficiency"] / variants[ALONE]["efficiency"]
-    if FLOOR in variants:
-        bound = max(variants[BASELINE]["p50"] / lr_mode["flops_speedup"], variants[FLOOR]["p50"])
-        values["time_over_bound"] = lr_mode["p50"] / bound
-    return values
+    """Speedups of lr_mode in int8 at a point, these divided by its FLOPs speedup, and its time over packed BERT's."""
+    milliseconds = {name: values["milliseconds"] for name, values in point["variants"].items()}
+    int8 = point["variants"][DROPPING["int8"]]
+    over_int8, over_tensorflow = (milliseconds[name] / int8["milliseconds"] for name in (PADDED["int8"], PLAIN))
+    return {
+        "int8": int8,
+        "over_int8": over_int8,
+        "efficiency_over_int8": over_int8 / int8["flops_speedup"],
+        "over_tensorflow": over_tensorflow,
+        "efficiency_over_tensorflow": over_tensorflow / int8["flops_speedup"],
+        **{f"{name}_over_packed": milliseconds[DROPPING[name]] / milliseconds[PACKED[name]] for name in DROPPING},
+    }
 
 
-def products_table(products: dict) -> str:
-    """Time by number of rows, and the speedups over the largest number."""
-    table = pandas.DataFrame({"rows": map(int, products), "seconds": products.values()})
-    table["milliseconds"], table["speedup"] = 1000 * table["seconds"], table["seconds"].iloc[-1] / table["seconds"]
-    table["flops_speedup"] = table["rows"].iloc[-1] / table["rows"]
-    return markdown(table.to_dict("records"), LAYOUT["columns"]["products"])
+def is_batch_that_drops(point: dict) -> bool:
+    return point["batch_size"] * point["length"] >= 2000 and point["forced_speedup"] >= 3
+
+
+def is_short_text(point: dict) -> bool:
+    return (point["batch_size"], point["length"], point["forced_speedup"]) == (1, 64, 5)
+
+
+def drops_nothing(point: dict) -> bool:
+    return point["forced_speedup"] == 1
+
+
+GOALS: list[tuple[str, Callable[[dict], bool], str, float]] = [
+    ("batches that drop tokens: speedup over int8 plain / FLOPs", is_batch_that_drops, "efficiency_over_int8", 0.8),
+    ("the same over TensorFlow, plain", is_batch_that_drops, "efficiency_over_tensorflow", 1.3),
+    ("one text of 64 tokens at 5x: speedup over int8 plain", is_short_text, "over_int8", 2.3),
+    ("nothing dropped, float32: speed over packed without predictors", drops_nothing, "float32_over_packed", -1.08),
+    ("nothing dropped, int8: speed over packed without predictors", drops_nothing, "int8_over_packed", -1.08),
+]
+"""What is measured, at which points, its name in `ratios`, and the least value, or with a minus the largest."""
+
+
+def missed(point: dict) -> list[str]:
+    """The goals that a point misses."""
+    values = ratios(point)
+    return [title for title, applies, name, goal in GOALS if applies(point) and not _reached(values[name], goal)]
+
+
+def _reached(value: float, goal: float) -> bool:
+    return value >= goal if goal > 0 else value <= -goal
 
 
 def goals_table(points: list[dict]) -> str:
     """How many points reach each goal, and the worst value."""
-    rows, table = [], pandas.DataFrame([{**point, **ratios(point)} for point in points])
-    for goal in LAYOUT["goals"]:
-        values = table.query(goal["query"])[goal["value"]].dropna()
-        if goal["title"].endswith("at least"):
-            reached, worst = values >= goal["goal"], values.min()
-        else:
-            reached, worst = values <= goal["goal"], values.max()
-        cells = {"reached": f"{reached.sum()} of {len(values)}", "worst": f"{worst:.2f}"}
-        rows.append({"goal": f"{goal['title']} {goal['goal']:g}", **cells})
+    rows = []
+    for title, applies, name, goal in GOALS:
+        values = [ratios(point)[name] for point in points if applies(point)]
+        reached = sum(_reached(value, goal) for value in values)
+        bound, worst = ("at least", min) if goal > 0 else ("at most", max)
+        cells = {"reached": f"{reached} of {len(values)}", "worst": f"{worst(values):.2f}" if values else ""}
+        rows.append({"goal": f"{title}, {bound} {abs(goal):g}", **cells})
     return markdown(rows)
+
+
+def inference_tables(result: dict) -> str:
+    """Milliseconds of every form at every point, ratios, goals, and profiles of the points that miss one."""
+    points = [point | ratios(point) for point in result["points"]]
+    names = {name: f"{{variants[{name}][milliseconds]:.1f}}" for name in points[0]["variants"]}
+    parts = ["Milliseconds a batch:", markdown(points, POINT | names)]
+    parts += ["Ratios:", markdown(points, POINT | RATIOS), "Goals:", goals_table(points)]
+    profiles = [{**point, "shares": _largest(point["profile"])} for point in points if "profile" in point]
+    if profiles:
+        parts += ["Operators of lr_mode in int8 where a goal is missed, with their shares of the time:"]
+        parts.append(markdown(profiles, POINT | {"operators": "{shares}"}))
+    return "\n\n".join(parts)
+
+
+def _largest(profile: dict[str, float], count: int = 6) -> str:
+    return ", ".join(f"{operator} {share:.0%}" for operator, share in list(profile.items())[:count])

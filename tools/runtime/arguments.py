@@ -268,6 +268,7 @@ class FlopsArguments:
 
 STAGES: dict[str, list[type]] = {
     "fine_tune": [HeldOutTaskArguments, RowArguments, FineTuningArguments, DeviceArguments],
+    "plan_alternatives": [HeldOutTaskArguments, RowArguments, DeviceArguments],
     "store_saliencies": [HeldOutTaskArguments, RowArguments, SaliencyArguments, DeviceArguments],
     "train_adapler": [HeldOutTaskArguments, RowArguments, AdapLeRTrainingArguments, SpeedArguments, DeviceArguments],
     "choose_eta_scale": [HeldOutTaskArguments, RowArguments, EtaScaleArguments, DeviceArguments],

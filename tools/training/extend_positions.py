@@ -24,7 +24,7 @@ if __name__ == "__main__":
     ARGUMENTS = parse([ExtendArguments], __doc__)  # before the imports that take seconds
 
 import numpy as np
-from transformers import AutoConfig, TFBertModel
+from transformers import AutoConfig, PreTrainedTokenizerBase, TFBertModel
 
 from tools.common.atomic_files import atomic_directory, require_replaceable
 from tools.common.errors import UserError
@@ -44,12 +44,7 @@ def extend(backbone: str, positions: int, output: Path) -> None:
     Raises:
         UserError: it cannot be loaded, is no plain BERT, or has that many positions already.
     """
-    tokenizer = load_tokenizer(backbone)
-    found = AutoConfig.from_pretrained(backbone)
-    if found.model_type != "bert" or getattr(found, "adapler", False):
-        kind = "a trained AdapLeR" if getattr(found, "adapler", False) else f"a '{found.model_type}' checkpoint"
-        raise UserError(f"--BACKBONE {backbone} is {kind}; only a plain 'bert' can be given more positions")
-    model = TFBertModel.from_pretrained(backbone)
+    tokenizer, model = load_tokenizer(backbone), load_plain_bert(backbone)
     table = model.bert.embeddings.position_embeddings.numpy()
     if positions <= len(table):
         raise UserError(f"--POSITIONS {positions}: '{backbone}' has {len(table)} already")
@@ -60,8 +55,26 @@ def extend(backbone: str, positions: int, output: Path) -> None:
         is_position = "position_embeddings" in new.name
         new.assign(np.resize(table, (positions, table.shape[1])) if is_position else old)
     tokenizer.model_max_length = positions
+    write_backbone(longer, tokenizer, output)
+
+
+def load_plain_bert(backbone: str, **config) -> TFBertModel:
+    """A backbone's encoder, with changes to its config.
+
+    Raises:
+        UserError: it is no plain BERT.
+    """
+    found = AutoConfig.from_pretrained(backbone)
+    if found.model_type != "bert" or getattr(found, "adapler", False):
+        kind = "a trained AdapLeR" if getattr(found, "adapler", False) else f"a '{found.model_type}' checkpoint"
+        raise UserError(f"--BACKBONE {backbone} is {kind}; only a plain 'bert' can be changed")
+    return TFBertModel.from_pretrained(backbone, **config)
+
+
+def write_backbone(model: TFBertModel, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
+    """Writes a directory that can be a stage's --BACKBONE."""
     with atomic_directory(output) as temporary:
-        longer.save_pretrained(temporary)
+        model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
 
 

@@ -16,7 +16,6 @@ from tools.data.tasks import majority_rationale
 from tools.explanations.attentions import mean_attentions, rollout
 from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
 from tools.explanations.token_scores import METHODS, TokenScores, faithfulness
-from tools.results.write_pages import claim
 
 
 def test_agreement_by_hand():
@@ -133,19 +132,6 @@ def trained(tmp_path_factory):
         result = run(f"python {command} {flags}")
         assert result.returncode == 0, result.stderr[-3000:]
     return TaskPaths("tiny_marks", 4, "demo"), flags
-
-
-def test_the_claim_is_told_as_it_is():
-    fewer, more, unclear = {"low": 0.1, "high": 0.2}, {"low": -0.2, "high": -0.1}, {"low": -0.1, "high": 0.1}
-    for found, verdict in (
-        ({"saliency": fewer, "rollout": fewer}, "held: AdapLeR keeps fewer than “saliency”, “rollout”."),
-        (
-            {"saliency": fewer, "rollout": more},
-            "held in part: AdapLeR keeps fewer than “saliency”; more than “rollout”.",
-        ),
-        ({"saliency": unclear, "random": fewer}, "did not hold: AdapLeR keeps about as many as “saliency”."),
-    ):
-        assert claim({"fpr_over_adapler": found}).endswith(verdict)
 
 
 @pytest.mark.slow

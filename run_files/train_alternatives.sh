@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Fine-tunes the smaller plain models that tools.benchmarks.alternatives compares AdapLeR with: the backbone's first 2, 3
+# and 4 layers, and the whole backbone on the first tokens of each text.
+# Usage: run_files/train_alternatives.sh TASK SEED [--FLAG value ...]
+# Give the flags of the run whose AdapLeR is compared with them: run_files/run_task.sh TASK SEED --TARGET ...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ $# -lt 2 ]; then
+  sed -n '2,5s/^# //p' run_files/train_alternatives.sh >&2
+  exit 2
+fi
+task=$1 seed=$2
+shift 2
+source run_files/stages.sh --TARGET "$@"
+plan=$(stage plan_alternatives -m tools.training.plan_alternatives)
+run_flags=("${user_flags[@]}")
+while read -ra flags; do
+  user_flags=("${run_flags[@]}" "${flags[@]}") # the last of two equal flags counts
+  stage fine_tune ./run_files/run_classification_bert.py "${FINE_TUNE[@]}" < /dev/null
+done < <(grep '^--BACKBONE' <<< "$plan")

@@ -1,0 +1,249 @@
+"""Compares AdapLeR with what a user would pick instead: score, latency, memory, start-up time and file size.
+
+Times in turns, in one process and on the same texts: the fine-tuned BERT and the AdapLeR in TensorFlow and in ONNX
+Runtime, and smaller plain models that run_files/train_alternatives.sh trained, in ONNX Runtime. MODEL_PATH is an
+AdapLeR under directory/; the other flags are those of its run. Plain models in int8 have one scale per tensor of
+activations, as ONNX Runtime's quantize_dynamic makes them. Texts are tokenised beforehand. Scores are those of the test
+split.
+"""
+
+from __future__ import annotations
+
+from tools.benchmarks.arguments import AlternativesArguments
+from tools.runtime.argument_parser import parse
+from tools.runtime.arguments import HeldOutTaskArguments, RowArguments
+
+if __name__ == "__main__":
+    ARGUMENTS = parse([AlternativesArguments, HeldOutTaskArguments, RowArguments], __doc__)  # before slow imports
+
+import functools
+import json
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import tensorflow as tf
+from tqdm import tqdm
+
+from tools.benchmarks.contenders import ONNX, TENSORFLOW, Contender, make_contenders
+from tools.benchmarks.first_answer import measure
+from tools.benchmarks.measurement import finish, time_interleaved
+from tools.data.examples import Examples
+from tools.data.loading import load_examples
+from tools.data.rows import load_rows
+from tools.evaluation.intervals import paired_difference
+from tools.evaluation.metrics import score
+from tools.flops.formulas import bert_flops
+from tools.results.alternatives import table
+from tools.runtime.checkpoints import load_tokenizer, model_directory
+from tools.runtime.program import run_program
+from tools.runtime.run import Run
+
+BATCH_SIZES = (1, 8, 32)
+LONGEST_FIXED = 128
+DIAL = (0.5, 0.75, 1.0, 1.25, 1.5)
+ROUNDS = 5
+SECONDS_PER_SIZE = 60.0
+
+
+class Splits:
+    """The task's examples, loaded once for each split and longest input."""
+
+    def __init__(self, run: Run):
+        self.run, self.loaded = run, {}
+        self.tokenizer = load_tokenizer(str(model_directory(run.arguments.model_path)))
+
+    def __call__(self, split: str, max_length: int | None = None) -> Examples:
+        """The examples of a split, cut to `max_length` tokens (default: the run's).
+
+        Raises:
+            UserError: its labels are hidden.
+        """
+        run, key = self.run, (split, max_length or self.run.max_length)
+        if key not in self.loaded:
+            examples = load_examples(run.task, split, self.tokenizer, key[1], run.data_options)
+            examples.require_labels(f"a score on {split} (--HOLD_OUT takes the published validation split for test)")
+            self.loaded[key] = examples
+        return self.loaded[key]
+
+
+def benchmark(arguments: AlternativesArguments) -> None:
+    run = Run.of("alternatives", arguments)
+    splits = Splits(run)
+    result = {
+        **{"kind": "alternatives", "task": run.task.name, "metric": run.task.primary_metric},
+        **{"backbone": run.paths.name, "seed": run.paths.seed},
+        "examples": {split: len(splits(split)) for split in ("validation", "test")},
+    }
+    with tempfile.TemporaryDirectory(prefix="adapler-alternatives-") as directory:
+        contenders, left_out = make_contenders(run, Path(directory))
+        for name in left_out:
+            print(f"{name} is left out: run_files/train_alternatives.sh {run.task.name} {run.paths.seed} trains it")
+        result["settings"] = settings(run, left_out)
+        result["points"] = points(run, contenders, splits, write_texts(run, Path(directory) / "texts.json"))
+        result["fixed_lengths"] = fixed_lengths(contenders, splits("validation"))
+        by_name = {contender.name: contender for contender in contenders}
+        names = f"{TENSORFLOW}, float32", f"{ONNX}, float32", f"{ONNX}, int8"
+        adapler = [by_name[f"AdapLeR, {name}"] for name in names]
+        result["agreement"] = agreement(run, adapler, splits("validation"))
+        result["dial"] = dial(run, adapler[-1], splits("validation"))
+    finish(result, table(result), arguments.save)
+
+
+def settings(run: Run, left_out: list[str]) -> dict:
+    """What the numbers depend on, beside the machine."""
+    return {
+        "max_length": run.max_length,
+        "batch_size": run.arguments.batch_size,
+        "timed_texts": run.arguments.timed_texts,
+        "hold_out": run.arguments.hold_out,
+        "threads": f"default of both engines, which is one per core: {os.cpu_count()}",
+        "onnxruntime": onnxruntime.__version__,
+        "not_trained": left_out,
+    }
+
+
+def points(run: Run, contenders: list[Contender], splits: Splits, texts: Path) -> list[dict]:
+    """One entry a contender, as in the result file; `texts` are those of `write_texts`."""
+    before, _, whole = contenders[0].predict(splits("test"), run.arguments.batch_size)
+    scored = [scores(run, contender, splits, before, whole) for contender in tqdm(contenders, desc="scores")]
+    times = {}
+    for size in BATCH_SIZES:
+        count = run.arguments.timed_texts if size == max(BATCH_SIZES) else max(run.arguments.timed_texts // 4, 1)
+        times[size] = time_batches(contenders, splits, size, count)
+    for point, contender in zip(scored, tqdm(contenders, desc="starts"), strict=True):
+        point |= latencies({size: seconds[contender.name] for size, seconds in times.items()})
+        point |= measure(contender.engine, contender.precision, contender.model, contender.tokenizer, texts)
+        point["file_mb"] = contender.megabytes
+    return scored
+
+
+def scores(run: Run, contender: Contender, splits: Splits, before: np.ndarray, whole: np.ndarray) -> dict:
+    """FLOPs speedup and score on test, and the difference from the fine-tuned model's with its 95 % interval.
+
+    Args:
+        before, whole: logits [N, labels] and FLOPs [N] of the fine-tuned model in TensorFlow, in float32.
+    """
+    metric, test = run.task.primary_metric, splits("test", contender.max_length)
+    logits, _, flops = contender.predict(test, run.arguments.batch_size)
+    return {
+        **contender.labels,
+        "flops_speedup": float(whole.sum() / flops.sum()),
+        "score": score([metric], test.labels, logits)[metric],
+        **paired_difference(metric, test.labels, before, logits),
+    }
+
+
+def time_batches(contenders: list[Contender], splits: Splits, batch_size: int, count: int) -> dict[str, np.ndarray]:
+    """Seconds per text of every contender on the first `count` test texts, in their order: [rounds, batches]."""
+    batches = {}
+    for length in {contender.max_length for contender in contenders}:
+        test = splits("test", length)
+        first = test.take(np.arange(min(len(test), count)))
+        batches[length] = [inputs for inputs, _ in first.batches(batch_size)]
+    sizes = np.array([len(inputs["input_ids"]) for inputs in batches[contenders[0].max_length]])
+    functions = {
+        contender.name: lambda number, contender=contender: contender.run(batches[contender.max_length][number])
+        for contender in contenders
+    }
+    seconds = time_interleaved(functions, range(len(sizes)), ROUNDS, f"batches of {batch_size}", SECONDS_PER_SIZE)
+    return {name: values / sizes for name, values in seconds.items()}
+
+
+def latencies(seconds: dict[int, np.ndarray]) -> dict:
+    """Milliseconds per text, p50 and p99, and texts per second, by batch size.
+
+    Args:
+        seconds: batch size -> seconds per text, [rounds, batches].
+    """
+    percentiles = {size: 1000 * np.percentile(values, [50, 99]) for size, values in seconds.items()}
+    return {
+        "milliseconds": {str(size): {"p50": float(p50), "p99": float(p99)} for size, (p50, p99) in percentiles.items()},
+        "texts_per_second": {str(size): float(1 / np.median(values.mean(axis=1))) for size, values in seconds.items()},
+    }
+
+
+def write_texts(run: Run, file: Path) -> Path:
+    """Writes the first texts of the test split, one batch of the largest size, as a predictor takes them."""
+    rows = load_rows(run.task, "test", run.data_options)
+    rows = rows.select(range(min(len(rows), max(BATCH_SIZES))))
+    columns = [rows[column][:] for column in run.task.text_columns]
+    file.write_text(json.dumps(columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))), encoding="utf-8")
+    return file
+
+
+def fixed_lengths(contenders: list[Contender], dev: Examples) -> list[dict]:
+    """Milliseconds per text of the main contenders on batches without padding."""
+    chosen = {contender.name: contender for contender in contenders if contender.is_main}
+    tokens = min(LONGEST_FIXED, min(contender.max_length for contender in chosen.values()))
+    points = []
+    for batch_size in BATCH_SIZES:
+        batch = strung_together(dev, batch_size, tokens)
+        functions = {name: contender.run for name, contender in chosen.items()}
+        seconds = time_interleaved(functions, [batch], 2 * ROUNDS, f"{batch_size} x {tokens} tokens", SECONDS_PER_SIZE)
+        for name, values in seconds.items():
+            labels = {key: value for key, value in chosen[name].labels.items() if key != "setting"}
+            milliseconds = 1000 * float(np.median(values)) / batch_size
+            points.append({**labels, "batch": batch_size, "tokens": tokens, "milliseconds": milliseconds})
+    return points
+
+
+def strung_together(dev: Examples, batch_size: int, length: int) -> dict[str, tf.Tensor]:
+    """Inputs of exactly `length` tokens: [CLS], dev texts one after the other, [SEP]."""
+    texts = np.concatenate([row[1:-1] for row in dev.input_ids.to_list()])
+    ids = np.resize(texts, (batch_size, length)).astype(np.int32)
+    ids[:, 0], ids[:, -1] = dev.input_ids[0][0], dev.input_ids[0][-1]
+    return {"input_ids": tf.constant(ids), "token_type_ids": tf.zeros_like(ids), "attention_mask": tf.ones_like(ids)}
+
+
+def agreement(run: Run, adapler: list[Contender], dev: Examples) -> dict:
+    """How far ONNX Runtime answers as TensorFlow's lr_mode on dev, and what int8 costs there.
+
+    Args:
+        adapler: the AdapLeR in TensorFlow, in ONNX Runtime in float32, and there in int8.
+    """
+    (expected, tokens, _), (float32, float32_tokens, _), (int8, _, _) = (
+        contender.predict(dev, run.arguments.batch_size) for contender in adapler
+    )
+
+    def same_labels(logits: np.ndarray) -> float:
+        return float((logits.argmax(axis=1) == expected.argmax(axis=1)).mean())
+
+    return {
+        "float32": {
+            "labels": same_labels(float32),
+            "lengths": float((tokens == float32_tokens).all(axis=1).mean()),
+            "largest_logit_difference": float(np.abs(float32 - expected).max()),
+        },
+        "int8": {
+            "labels": same_labels(int8),
+            **paired_difference(run.task.primary_metric, dev.labels, float32, int8),
+        },
+    }
+
+
+def dial(run: Run, adapler: Contender, dev: Examples) -> list[dict]:
+    """Dev score, FLOPs speedup and milliseconds per text in batches of 32 at several factors on eta."""
+    first = dev.take(np.arange(min(len(dev), run.arguments.timed_texts)))
+    batches = [inputs for inputs, _ in first.batches(max(BATCH_SIZES))]
+    functions = {scale: functools.partial(adapler.run, eta_scale=scale) for scale in DIAL}
+    seconds = time_interleaved(functions, batches, ROUNDS, "eta_scale", SECONDS_PER_SIZE)
+    curve, metric = [], run.task.primary_metric
+    for scale, function in functions.items():
+        logits, tokens, flops = replace(adapler, run=function).predict(dev, run.arguments.batch_size)
+        curve.append(
+            {
+                "eta_scale": scale,
+                "flops_speedup": float(bert_flops(adapler.config, tokens[:, 0]).sum() / flops.sum()),
+                "score": score([metric], dev.labels, logits)[metric],
+                "milliseconds": 1000 * float(np.median(seconds[scale].sum(axis=1))) / len(first),
+            }
+        )
+    return curve
+
+
+if __name__ == "__main__":
+    run_program(ARGUMENTS, benchmark)
