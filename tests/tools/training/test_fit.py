@@ -17,6 +17,7 @@ from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.data.tasks import custom_task
 from tools.runtime.arguments import AdapLeRTrainingArguments
+from tools.training.adapler import make_target
 from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, fastest_within_loss
 from tools.training.fit import fit
 
@@ -44,18 +45,28 @@ def arrays(file) -> list[np.ndarray]:
     return list(content(file).values())
 
 
-def train(folder, interrupt: str | None = None, best: float = 0.0, train_on: Examples | None = None, **arguments):
-    """Trains a tiny AdapLeR in `folder`; gives the callback that kept its epochs.
+def train(
+    folder,
+    interrupt: str | None = None,
+    best: float = 0.0,
+    train_on: Examples | None = None,
+    speedup: float | None = None,
+    **arguments,
+):
+    """Trains a tiny AdapLeR in `folder` for 6 steps; gives the callback that kept its epochs.
 
     Args:
         interrupt: where to stop epoch 2, "before" or "after" its backup.
         best: dev score of fine-tuning.
+        speedup: the target, if the run has one.
     """
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     training = AdapLeRTrainingArguments(epochs=3, batch_size=4, **arguments)
     model = tiny.make_model(hidden_dropout_prob=0.1)
     rates = adam(1e-2, 6, 1, 1e-12)
-    model.compile(rates, objective=Objective(0.1, 0.1), speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
+    target = None if speedup is None else make_target(speedup, model.config, 6, examples(0).lengths)
+    objective = Objective(0.1, 0.1, speed_target=target)
+    model.compile(rates, objective=objective, speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
     files = AdapLeRFiles(folder / "chosen.h5", folder / "last.h5", folder / "log.json")
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
     choose, facts = fastest_within_loss("accuracy", best), {"best_fine_tuned": best}
@@ -95,6 +106,26 @@ def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, interrupt):
         pairs = zip(arrays(tmp_path / "cut" / name), arrays(tmp_path / "whole" / name), strict=True)
         for one, other in pairs:
             assert_close(one, other, 1e-6, name)
+
+
+def state(target) -> list[float]:
+    """The step, the running costs and the penalty's weight of a speed target."""
+    return [float(variable) for variable in (target.step, target.excess, target.bert_cost, target.pressure)]
+
+
+def test_an_interrupted_run_with_a_target_goes_on_with_its_feedback(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    whole = train(tmp_path / "whole", speedup=1.4)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", "after", speedup=1.4)
+    resumed = train(tmp_path / "cut", speedup=1.4, resume=True)
+    expected = state(whole.model.objective.speed_target)
+    assert expected[0] == 6 and all(abs(value) > 1e-3 for value in expected)
+    assert state(resumed.model.objective.speed_target) == pytest.approx(expected, rel=1e-5)
+    assert_close(*([entry["eta"] for entry in run.history] for run in (resumed, whole)), 1e-6, "eta")
+    for one, other in zip(arrays(tmp_path / "cut" / "last.h5"), arrays(tmp_path / "whole" / "last.h5"), strict=True):
+        assert_close(one, other, 1e-6)
 
 
 def test_the_chosen_files_are_those_of_the_chosen_epoch(tmp_path):
