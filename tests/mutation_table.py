@@ -62,7 +62,7 @@ TARGET_RATES = (f"{ADAPLER}::test_rates_of_a_target_follow_from_the_number_of_st
 NEAR_TARGET = (f"{ADAPLER}::test_the_best_epoch_near_the_target_is_chosen_or_else_the_nearest",)
 TRIMMING = ("tests/tools/evaluation/test_trim_speed.py::test_trimming_scales_all_thresholds_to_the_target",)
 TARGET_RUN = (f"{WIRING}::test_a_run_with_a_target_keeps_the_best_epoch_near_it_and_trims_it",)
-RESUMED_TARGET = ("tests/tools/training/test_fit.py::test_an_interrupted_run_with_a_target_goes_on_with_its_feedback",)
+RESUMED_TARGET = ("tests/tools/training/test_fit.py::test_an_interrupted_run_ends_as_one_that_was_not",)
 SUBMISSION = (f"{FLAGS}::test_a_submission_has_the_servers_labels",)
 
 METHOD_FAULTS = (
