@@ -9,7 +9,7 @@ import pytest
 from matplotlib import image
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
-from tests.tiny_task import run
+from tests.tiny_task import run, run_here
 from tools.explanations.token_traces import trace
 from tools.explanations.token_views import DROPPED, as_coloured_text, as_page, as_text
 from tools.runtime.checkpoints import load_tokenizer
@@ -57,7 +57,7 @@ def test_the_command_writes_page_and_json(saved_model, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tmp_path / "t.json").read_text())["texts"] == [TEXT]
     assert "prediction" in done.stdout and (tmp_path / "p.html").read_text().startswith("<!doctype html>")
-    neither = run(command)
+    neither = run_here(command)
     assert neither.returncode == 2 and "--TEXT" in neither.stderr
 
 

@@ -1,22 +1,20 @@
 """Bad input: one sentence that names what is wrong, exit code 2, and nothing damaged."""
 
 import json
-import runpy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 from safetensors.numpy import save_file
 
 from tests import tiny
-from tests.tiny_task import NAME, write_backbone, write_sst2
+from tests.tiny_task import NAME, run_here, write_backbone, write_sst2
 from tools.common import paths
 from tools.common.atomic_files import clear_leftovers, require_replaceable
 from tools.common.errors import UserError
-from tools.common.paths import ROOT, TaskPaths
+from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 from tools.inference.resumable_output import ResumableOutput
 from tools.runtime import checkpoints
@@ -38,29 +36,22 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run_script(place):
-    """Runs a stage in this process: (script, flags, NAME=value changes) -> exit code."""
+    """Runs a stage in this process: (script, flags, NAME=value changes) -> (exit code, stderr)."""
 
-    def run(script, *flags, **changes) -> int:
+    def run(script, *flags, **changes) -> tuple[int, str]:
         settings = {"TASK": "sst2", "DATA_SEED": 1, "MAX_LENGTH": 16, **place, **changes}
-        arguments = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.argv", [script, *arguments, *map(str, flags)])
-            try:
-                runpy.run_path(str(ROOT / script), run_name="__main__")
-            except SystemExit as exit_:
-                return exit_.code
-            finally:
-                keras.backend.experimental.disable_tf_random_generator()  # as other tests in this process expect it
-        return 0
+        named = [f"--{name} {value}" for name, value in settings.items()]
+        done = run_here(" ".join(["python", script, *named, *map(str, flags)]))
+        return done.returncode, done.stderr
 
     return run
 
 
 @pytest.fixture
-def stage(run_script, monkeypatch, capsys, tmp_path):
-    """The same in a directory of the test's own: -> (exit code, stderr)."""
+def stage(run_script, monkeypatch, tmp_path):
+    """The same in a directory of the test's own."""
     monkeypatch.setattr(paths, "DIRECTORY", tmp_path)
-    return lambda *arguments, **changes: (run_script(*arguments, **changes), capsys.readouterr().err)
+    return run_script
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +60,8 @@ def after_stage_2(run_script, tmp_path_factory):
     directory = tmp_path_factory.mktemp("after_stage_2")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "DIRECTORY", directory)
-        assert run_script(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.01) == 0
-        assert run_script(SALIENCIES) == 0
+        assert run_script(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.01)[0] == 0
+        assert run_script(SALIENCIES)[0] == 0
     return directory
 
 

@@ -84,6 +84,7 @@ def completed(command: str, directory) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_fine_tuning_killed_and_resumed_is_as_never_killed(flags, whole, tmp_path):
     command, first, second = f"{FINE_TUNE} {flags} --RESHUFFLE", files(whole), files(tmp_path)
     kill_when(command, tmp_path, (second.run_folder("fine_tune") / "backup" / "checkpoint").exists)
@@ -94,6 +95,7 @@ def test_fine_tuning_killed_and_resumed_is_as_never_killed(flags, whole, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("name", RUNS)
 def test_adapler_killed_and_resumed_is_as_never_killed(flags, whole, tmp_path, name):
     """Also the feedback towards a target, without which the thresholds of a resumed run would be others."""
