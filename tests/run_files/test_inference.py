@@ -17,8 +17,9 @@ from models import AdapLeRPredictor
 from run_files.predict import PredictArguments, predict
 from tests import tiny
 from tests.compare import assert_close
-from tests.tiny_task import WORDS, run
+from tests.tiny_task import WORDS, run_here
 from tools.common.errors import UserError
+from tools.common.paths import ROOT
 from tools.evaluation.choose_eta_scale import fastest_within
 from tools.inference.export_saved_model import export
 from tools.runtime.argument_parser import parse
@@ -197,7 +198,7 @@ def test_shards_make_up_the_whole(saved_model, tmp_path):
 def test_predict_refuses(saved_model, tmp_path, wrong):
     write_input(tmp_path / "in.txt", 3)
     files = f"--INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
-    done = run(f"python run_files/predict.py --MODEL_PATH {saved_model} {files} {wrong}")
+    done = run_here(f"python run_files/predict.py --MODEL_PATH {saved_model} {files} {wrong}")
     assert done.returncode == 2 and "Traceback" not in done.stderr and wrong.split()[0] in done.stderr
 
 
@@ -205,16 +206,16 @@ def test_an_interrupted_prediction_is_carried_on(saved_model, tmp_path):
     count = 3000
     write_input(tmp_path / "in.txt", count)
     out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
-    command = [sys.executable, "run_files/predict.py", "--MODEL_PATH", str(saved_model)]
-    command += ["--INPUT", str(tmp_path / "in.txt"), "--OUTPUT", str(out), "--BATCH_SIZE", "8"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    files = f"--INPUT {tmp_path}/in.txt --OUTPUT {out}"
+    command = f"python run_files/predict.py --MODEL_PATH {saved_model} {files} --BATCH_SIZE 8"
+    process = subprocess.Popen([sys.executable, *command.split()[1:]], cwd=ROOT, stderr=subprocess.DEVNULL)
     while process.poll() is None and not (partial.exists() and partial.stat().st_size > 3000):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() != 0 and not out.exists()
     before = partial.read_bytes()
     assert before.count(b"\n") > 10
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_here(command)
     assert done.returncode == 0, done.stderr
     assert out.read_bytes().startswith(before[: before.rindex(b"\n") + 1])
     assert [answer["index"] for answer in predictions(out)] == list(range(count))

@@ -15,7 +15,7 @@ from transformers import BertTokenizerFast
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.predict import PredictArguments, predict
-from tests.tiny_task import run
+from tests.tiny_task import run, run_here
 from tools.common.errors import UserError
 from tools.common.paths import ROOT
 from tools.inference import onnx_agreement
@@ -289,7 +289,7 @@ def test_the_program_refuses_in_one_sentence(saved_model, tmp_path, output, flag
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("{}")
     flags = f"--MODEL_PATH {saved_model} --OUTPUT {tmp_path}/{output} {flags.format(tmp_path=tmp_path)}"
-    done = run(f"python -m tools.inference.export_onnx {flags}")
+    done = run_here(f"python -m tools.inference.export_onnx {flags}")
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2 and message in error and "Traceback" not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"file", "full"}
@@ -356,6 +356,6 @@ def test_predict_refuses_a_damaged_export_in_one_sentence(exported, tmp_path):
     (tmp_path / "in.txt").write_text("good film\n")
     directory = damaged(exported, tmp_path / "damaged", "model.onnx", b"no model")
     files = f"--MODEL_PATH {directory} --INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
-    done = run(f"python run_files/predict.py {files}")
+    done = run_here(f"python run_files/predict.py {files}")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ONNX Runtime") and done.stderr.count("error: ") == 1
