@@ -255,7 +255,7 @@ NO_TENSORFLOW = """
 import sys
 from tools.inference.onnx_predictor import OnnxPredictor
 OnnxPredictor(sys.argv[1])("good film")
-print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "transformers", "models", "datasets"}))
+print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "transformers", "datasets"}))
 """
 
 
@@ -341,6 +341,20 @@ def test_predict_takes_an_exported_directory(saved_model, exported, tmp_path):
     assert_same_answers(parts[0] + parts[1], expected)
     slower = classify(exported, tmp_path, "all.jsonl", "--ETA_SCALE", "0")
     assert sum(slower[1]["lengths"]) > sum(expected[1]["lengths"])
+    int8 = OnnxPredictor(exported, precision="int8")(TEXTS)
+    assert [answer["score"] for answer in classify(exported, tmp_path, "int8.jsonl", "--INT8")] == [
+        pytest.approx(answer["score"], abs=1e-6) for answer in int8
+    ]
+    with pytest.raises(UserError, match="--INT8 needs a model exported to ONNX"):
+        classify(saved_model, tmp_path, "int8.jsonl", "--INT8")
+
+
+def test_predict_names_the_package_that_an_exported_model_needs(exported, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("good film\n")
+    monkeypatch.delitem(sys.modules, "tools.inference.onnx_predictor")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"package onnxruntime: .*requirements-onnx\.lock"):
+        classify(exported, tmp_path, "out.jsonl")
 
 
 def test_predict_imports_no_tensorflow_for_an_exported_directory(exported, tmp_path):
@@ -349,7 +363,7 @@ def test_predict_imports_no_tensorflow_for_an_exported_directory(exported, tmp_p
     done = run(f"python -X importtime run_files/predict.py {files}")
     assert done.returncode == 0 and (tmp_path / "out.jsonl").exists()
     modules = set(re.findall(r"\| +(\w+)$", done.stderr, re.MULTILINE))
-    assert "onnxruntime" in modules and not modules & {"tensorflow", "tf_keras", "models"}
+    assert "onnxruntime" in modules and not modules & {"tensorflow", "tf_keras", "transformers", "datasets", "pandas"}
 
 
 def test_predict_refuses_a_damaged_export_in_one_sentence(exported, tmp_path):
