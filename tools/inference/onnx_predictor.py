@@ -28,6 +28,7 @@ class OnnxPredictor(TextPredictor):
         batch_size: texts that run together.
         eta_scale: factor on every threshold, more than 1 is faster (default: the model's own).
         precision: "float32" or "int8".
+        threads: threads of an operator; 0 for one a core.
 
     Raises:
         UserError: `directory` is no exported model, ONNX Runtime cannot run it, or a setting is out of range.
@@ -43,6 +44,7 @@ class OnnxPredictor(TextPredictor):
         batch_size: int = 32,
         eta_scale: float | None = None,
         precision: str = "float32",
+        threads: int = 0,
     ):
         if precision not in MODEL_FILES:
             raise UserError(f"precision is '{precision}', it can be {' or '.join(MODEL_FILES)}")
@@ -56,7 +58,7 @@ class OnnxPredictor(TextPredictor):
             self.tokenizer.no_padding()
         except Exception as error:  # tokenizers raises no narrower class
             raise UserError(f"{directory} is not a directory that export_onnx wrote: {error}") from error
-        self.session = _load_session(directory / MODEL_FILES[precision])
+        self.session = _load_session(directory / MODEL_FILES[precision], threads)
         self.batch_size = batch_size
         self.eta_scale = None if eta_scale is None else self._checked_eta_scale(eta_scale)
 
@@ -101,9 +103,10 @@ class OnnxPredictor(TextPredictor):
                 raise UserError(f"{kind} from {low} to {high} do not fit the model's {size} of {self.config[size]}")
 
 
-def _load_session(file: Path) -> onnxruntime.InferenceSession:
+def _load_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # no warning that eta_scale can be overridden
+    options.intra_op_num_threads = threads
     if not file.is_file():
         raise UserError(f"there is no {file}; python -m tools.inference.export_onnx writes it")
     try:
