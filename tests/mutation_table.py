@@ -340,7 +340,7 @@ RESULT_FAULTS = (
     ),
     Fault(
         "predict.py skips its last partial batch",
-        "models/text_classifier.py",
+        "models/text_predictor.py",
         "for start in range(0, len(texts), self.batch_size):",
         "for start in range(0, len(texts) - self.batch_size + 1, self.batch_size):",
         ("tests/run_files/test_inference.py::test_predict_answers_the_last_partial_batch_too",),

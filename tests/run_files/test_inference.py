@@ -20,6 +20,7 @@ from tests.compare import assert_close
 from tests.tiny_task import WORDS, run_here
 from tools.common.errors import UserError
 from tools.common.paths import ROOT
+from tools.data.files import read_file
 from tools.evaluation.choose_eta_scale import fastest_within
 from tools.inference.export_saved_model import export
 from tools.runtime.argument_parser import parse
@@ -49,7 +50,7 @@ def test_predictor_streams(saved_model):
 def without_columns(saved_model) -> AdapLeRPredictor:
     """A predictor that does not know how many texts its model was trained on."""
     predictor = AdapLeRPredictor(saved_model)
-    predictor.model.config.text_columns = None
+    predictor.text_columns = None
     return predictor
 
 
@@ -99,7 +100,7 @@ def test_predictor_takes_the_dicts_of_the_transformers_pipeline(saved_model):
 )
 def test_predictor_refuses_another_number_of_texts_than_the_model_was_trained_on(saved_model, columns, text):
     predictor = AdapLeRPredictor(saved_model)
-    predictor.model.config.text_columns = columns
+    predictor.text_columns = columns
     with pytest.raises(ValueError, match=rf"{len(columns)} text\(s\) per example \({', '.join(columns)}\)"):
         predictor([text])
 
@@ -152,7 +153,8 @@ def test_predict_reads_every_format_alike(saved_model, tmp_path):
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
     whole = classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
     assert [answer["index"] for answer in whole] == list(range(20))
-    for ending in ("csv", "jsonl"):
+    read_file(tmp_path / "in.jsonl").to_parquet(tmp_path / "in.parquet")
+    for ending in ("csv", "jsonl", "parquet"):
         assert classify(saved_model, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
 
 
@@ -192,6 +194,12 @@ def test_shards_make_up_the_whole(saved_model, tmp_path):
     for own, shared in zip(itertools.chain(*parts), whole, strict=True):
         assert own["score"] == pytest.approx(shared.pop("score"), abs=1e-5)
         assert {name: own[name] for name in shared} == shared
+
+
+def test_predict_refuses_an_input_without_rows(saved_model, tmp_path):
+    (tmp_path / "in.txt").touch()
+    with pytest.raises(UserError, match="no rows"):
+        classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
 
 
 @pytest.mark.parametrize("wrong", ["--SHARD 4/3", "--TEXT_COLUMNS missing"])
