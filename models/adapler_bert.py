@@ -1,4 +1,7 @@
-"""BERT for sequence classification that can be converted to AdapLeR."""
+"""BERT for sequence classification that can be converted to AdapLeR.
+
+The import registers the classes with transformers' AutoConfig, AutoTokenizer and TFAutoModelForSequenceClassification.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import tensorflow as tf
-from transformers import BertConfig, TFBertForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    BertConfig,
+    BertTokenizer,
+    BertTokenizerFast,
+    TFAutoModelForSequenceClassification,
+    TFBertForSequenceClassification,
+)
 from transformers.modeling_tf_outputs import TFSequenceClassifierOutput
 from transformers.modeling_tf_utils import unpack_inputs
 
@@ -182,6 +193,11 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             lengths=tuple(run.lengths),
             kept_positions=None if run.kept_positions is None else tuple(run.kept_positions),
         )
+
+
+AutoConfig.register(AdapLeRConfig.model_type, AdapLeRConfig, exist_ok=True)
+AutoTokenizer.register(AdapLeRConfig, BertTokenizer, BertTokenizerFast, exist_ok=True)
+TFAutoModelForSequenceClassification.register(AdapLeRConfig, TFAdapLeRForSequenceClassification, exist_ok=True)
 
 
 def _checked_mask(inputs: dict, config: BertConfig) -> tf.Tensor:

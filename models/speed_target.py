@@ -75,12 +75,9 @@ class SpeedTarget(tf.Module):
         move = tf.clip_by_value(GAIN * error, -LARGEST_MOVE, LARGEST_MOVE) / self.steps
         self._mover.apply_gradients([(-move * tf.ones_like(eta), eta)], experimental_aggregate_gradients=False)
         has_room = tf.cast(tf.reduce_min(eta) < 1.0, tf.float32)  # otherwise nothing more can be dropped
-        grown = self.pressure + PRESSURE_GAIN / self.steps * (
-            error * has_room + tf.minimum(error, 0.0) * (1 - has_room)
-        )
+        self.pressure.assign_add(PRESSURE_GAIN / self.steps * error * has_room)
         self.excess.assign(excess)
         self.bert_cost.assign(total)
-        self.pressure.assign(grown)
         self.step.assign_add(1.0)
 
 

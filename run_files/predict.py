@@ -6,8 +6,10 @@ outputs of all N parts, one after the other, are the output of the whole.
 """
 
 import dataclasses
+import itertools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -24,6 +26,7 @@ class PredictArguments:
     text_columns: list[str] | None = flag("text columns, one or two (default: the model's)", None)
     batch_size: PositiveInt = flag("texts per batch", 32)
     eta_scale: NonNegativeFloat | None = flag("factor on eta, more than 1 is faster (default: the model's)", None)
+    int8: bool = flag("run the int8 file of a model exported to ONNX", False)
     shard: Shard | None = flag("only the I-th of N parts of the input, from 1", None)
 
 
@@ -33,7 +36,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.data.files import read_file
+from tools.data.files import stream_file
 from tools.inference.resumable_output import ResumableOutput
 from tools.runtime.program import run_program
 
@@ -41,19 +44,23 @@ from tools.runtime.program import run_program
 def predict(arguments: PredictArguments) -> None:
     if not arguments.input.is_file():
         raise UserError(f"--INPUT {arguments.input} is not a file")
-    rows = read_file(arguments.input)
-    indices = np.arange(len(rows))
+    rows = stream_file(arguments.input)
+    first = next(rows, None)
+    if first is None:
+        raise UserError(f"{arguments.input} has no rows")
+    indices = np.arange(1 + sum(1 for _ in rows))
     if arguments.shard:
         indices = np.array_split(indices, arguments.shard.parts)[arguments.shard.number - 1]
     directory, predictor = _load_predictor(arguments)
-    columns = arguments.text_columns or _text_columns(directory, rows.column_names)
-    missing = [column for column in columns if column not in rows.column_names]
+    columns = arguments.text_columns or _text_columns(directory, list(first))
+    missing = [column for column in columns if column not in first]
     if missing:
-        names = ", ".join(rows.column_names)
-        raise UserError(f"{arguments.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {names}")
+        raise UserError(
+            f"{arguments.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {', '.join(first)}"
+        )
     output = ResumableOutput(arguments.output, _job(arguments, directory, columns))
     remaining = indices[output.done :]
-    answers = predictor.stream(_texts(rows.select(remaining), columns))
+    answers = predictor.stream(_texts(arguments.input, columns, remaining))
     lines = ({"index": int(index), **answer} for index, answer in zip(remaining, answers, strict=True))
     try:
         output.write(lines, total=len(indices))
@@ -62,18 +69,28 @@ def predict(arguments: PredictArguments) -> None:
     print(arguments.output)
 
 
-def _texts(rows, columns: list[str]):
-    """The text of each row, or the pair of texts."""
-    for row in rows:
-        yield row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
+def _texts(file: Path, columns: list[str], indices: np.ndarray) -> Iterator[str | tuple]:
+    """The text of each row, or the pair of texts; indices are consecutive."""
+    start = int(indices[0]) if len(indices) else 0
+    for row in itertools.islice(stream_file(file), start, start + len(indices)):
+        yield row.get(columns[0]) if len(columns) == 1 else tuple(row.get(column) for column in columns)
 
 
 def _load_predictor(arguments: PredictArguments):
     """The model's directory and its predictor; an exported model needs neither TensorFlow nor its seconds of import."""
     if (arguments.model_path / "model.onnx").exists():
-        from tools.inference.onnx_predictor import OnnxPredictor
-
-        return arguments.model_path, OnnxPredictor(arguments.model_path, arguments.batch_size, arguments.eta_scale)
+        try:
+            from tools.inference.onnx_predictor import OnnxPredictor
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"{arguments.model_path} needs the package {error.name}: python -m pip install --require-hashes "
+                "-r requirements-onnx.lock"
+            ) from error
+        precision = "int8" if arguments.int8 else "float32"
+        settings = arguments.batch_size, arguments.eta_scale, precision
+        return arguments.model_path, OnnxPredictor(arguments.model_path, *settings)
+    if arguments.int8:
+        raise UserError(f"--INT8 needs a model exported to ONNX; {arguments.model_path} has no model.onnx")
     from models import AdapLeRPredictor
     from tools.runtime.checkpoints import model_directory
 

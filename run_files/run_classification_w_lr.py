@@ -70,13 +70,15 @@ def finish_target(run: Run, model, tokenizer, dev: Examples, files: AdapLeRFiles
     """Trims the chosen epoch to the target on dev, stores it, and prints what it reached and costs."""
     target, batch_size = run.arguments.target_speedup, run.arguments.evaluation_batch_size
     load_weights(model, files.chosen)
+    stored = json.loads(files.log.read_text(encoding="utf-8"))
+    trained_eta = stored["epochs"][stored["chosen_epoch"] - 1]["eta"]
+    model.bert.encoder.eta.assign(trained_eta)  # the file of a finished run that is resumed is trimmed already
     scale = trim(model, dev, batch_size, target)
     save_model(model, tokenizer, files.chosen)
     plain = load_backbone(run.backbone, run.task, run.max_length)
     load_weights(plain, fine_tuned)
     before, after = predict(plain, dev, batch_size, "fine-tuned"), predict(model, dev, batch_size, "trimmed")
     comparison = compare_with_fine_tuned(run.task, model, dev, before, after)
-    stored = json.loads(files.log.read_text(encoding="utf-8"))
     write_json(files.log, stored | {"target_speedup": target, "trimmed_by": scale, "trimmed": comparison})
     print(*verdict(target, comparison), sep="\n")
 

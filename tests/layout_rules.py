@@ -13,12 +13,14 @@ PACKAGES = {
     "tools.flops": {"models", "tools.common"},
     "tools.results": {"tools.common"},
     "tools.runtime": {"tools.data", "models", "tools.common"},
-    "tools.inference": {"tools.runtime", "tools.data", "models", "tools.common"},
-    "tools.explanations": {"tools.runtime", "tools.results", "tools.data", "models", "tools.common"},
+    "tools.explanations": {
+        *("tools.runtime", "tools.results", "tools.data", "tools.flops", "models", "tools.common"),
+    },
     "tools.evaluation": {
         *("tools.explanations", "tools.runtime", "tools.results", "tools.data", "tools.flops", "models"),
         "tools.common",
     },
+    "tools.inference": {"tools.evaluation", "tools.runtime", "tools.data", "models", "tools.common"},
     "tools.training": {"tools.evaluation", "tools.runtime", "tools.data", "tools.flops", "models", "tools.common"},
 }
 """Package -> the packages that it may import."""

@@ -22,6 +22,8 @@ OBJECTIVE = "models/objective.py"
 TASKS, CALLBACKS, FIT = "tools/data/tasks.py", "tools/training/callbacks.py", "tools/training/fit.py"
 SALIENCIES, LOG = "tools/explanations/saliencies.py", "tools/runtime/fine_tuning_log.py"
 SCORES = "tools/explanations/token_scores.py"
+TARGET, TRIM, BACKUP = "models/speed_target.py", "tools/evaluation/trim_speed.py", "tools/training/backup.py"
+STAGE_3_PROGRAM = "run_files/run_classification_w_lr.py"
 
 WIRING, FLAGS, ORACLE = (
     "tests/run_files/test_stage_wiring.py",
@@ -52,6 +54,15 @@ SOFT_IS_HARD = ("tests/models/test_agreement.py::test_soft_is_hard",)
 CONTRIBUTIONS = (f"{ORACLE}::test_contributions_of_a_fading_mask",)
 CONTRIBUTION_LOSS = (f"{ORACLE}::test_contribution_loss",)
 FAITHFULNESS = ("tests/tools/explanations/test_rationales.py::test_faithfulness_by_hand",)
+SPEED_TARGET, ADAPLER = "tests/models/test_speed_target.py", "tests/tools/training/test_adapler.py"
+UPDATE = (f"{SPEED_TARGET}::test_an_update_is_the_written_one",)
+ASKED_RATIO = (f"{SPEED_TARGET}::test_the_asked_ratio_falls_during_the_first_two_fifths_of_the_steps",)
+COSTS = (f"{SPEED_TARGET}::test_costs_are_those_of_hard_lengths_and_have_the_gradient_of_soft_ones",)
+TARGET_RATES = (f"{ADAPLER}::test_rates_of_a_target_follow_from_the_number_of_steps",)
+NEAR_TARGET = (f"{ADAPLER}::test_the_best_epoch_near_the_target_is_chosen_or_else_the_nearest",)
+TRIMMING = ("tests/tools/evaluation/test_trim_speed.py::test_trimming_scales_all_thresholds_to_the_target",)
+TARGET_RUN = (f"{WIRING}::test_a_run_with_a_target_keeps_the_best_epoch_near_it_and_trims_it",)
+RESUMED_TARGET = ("tests/tools/training/test_fit.py::test_an_interrupted_run_ends_as_one_that_was_not",)
 SUBMISSION = (f"{FLAGS}::test_a_submission_has_the_servers_labels",)
 
 METHOD_FAULTS = (
@@ -329,7 +340,7 @@ RESULT_FAULTS = (
     ),
     Fault(
         "predict.py skips its last partial batch",
-        "models/text_classifier.py",
+        "models/text_predictor.py",
         "for start in range(0, len(texts), self.batch_size):",
         "for start in range(0, len(texts) - self.batch_size + 1, self.batch_size):",
         ("tests/run_files/test_inference.py::test_predict_answers_the_last_partial_batch_too",),
@@ -370,4 +381,83 @@ RESULT_FAULTS = (
         (f"{FLAGS}::test_a_missing_gpu_is_refused",),
     ),
 )
-FAULTS = (*METHOD_FAULTS, *TRAINING_FAULTS, *RESULT_FAULTS)
+TARGET_FAULTS = (
+    Fault(
+        "sign of the feedback",
+        TARGET,
+        "[(-move * tf.ones_like(eta), eta)]",
+        "[(move * tf.ones_like(eta), eta)]",
+        UPDATE,
+    ),
+    Fault(
+        "ramp of the asked cost ignored", TARGET, "tf.minimum(self.step / (RAMP * self.steps), 1.0)", "1.0", ASKED_RATIO
+    ),
+    Fault("asked ratio inverted", TARGET, "(1.0 / self.speedup - 1.0)", "(self.speedup - 1.0)", ASKED_RATIO),
+    Fault("penalty without gradient", TARGET, "soft + tf.stop_gradient(count - soft)", "soft + (count - soft)", COSTS),
+    Fault("penalty of the soft lengths", TARGET, "soft + tf.stop_gradient(count - soft)", "soft", COSTS),
+    Fault("pressure not integrated", TARGET, "self.pressure.assign_add(", "self.pressure.assign(", UPDATE),
+    Fault("pressure grows without room", TARGET, " * error * has_room)", " * error)", UPDATE),
+    Fault("running cost forgotten", TARGET, "keep * self.excess + ", "", UPDATE),
+    Fault(
+        "penalty relative to BERT, not to the asked cost",
+        TARGET,
+        "return self.pressure * (cost - self.ratio() * bert_cost)",
+        "return self.pressure * (cost - bert_cost)",
+        (f"{SPEED_TARGET}::test_the_penalty_is_the_pressure_times_the_excess_cost",),
+    ),
+    Fault(
+        "half the rate of the thresholds",
+        STAGE_3,
+        "THRESHOLD_DISTANCE * 2 / steps",
+        "THRESHOLD_DISTANCE / steps",
+        TARGET_RATES,
+    ),
+    Fault("distillation weight 0", STAGE_3, "DISTILLATION if arguments.distills else 0.0", "0.0", TARGET_RATES),
+    Fault(
+        "predictors' rate of a target ignored",
+        STAGE_3,
+        "predictor_rate or TARGET_PREDICTOR_RATE",
+        "predictor_rate",
+        TARGET_RATES,
+    ),
+    Fault(
+        "bound of the target not checked",
+        STAGE_3,
+        "if speedup >= bound:",
+        "if False:",
+        (f"{ADAPLER}::test_an_unreachable_target_is_refused_with_the_bound",),
+    ),
+    Fault("worst epoch near the target chosen", CALLBACKS, "return max(near,", "return min(near,", NEAR_TARGET),
+    Fault("furthest epoch chosen", CALLBACKS, "min(history, key=distance)", "max(history, key=distance)", NEAR_TARGET),
+    Fault("bisection the wrong way", TRIM, "if reached < target else", "if reached > target else", TRIMMING),
+    Fault("trimmed thresholds not stored", TRIM, "    encoder.eta.assign(encoder.thresholds(scale))\n", "", TRIMMING),
+    Fault(
+        "target's state left out of the backup",
+        BACKUP,
+        'optimizers["speed_target"] = speed_target',
+        "pass",
+        RESUMED_TARGET,
+    ),
+    Fault(
+        "a target's epoch chosen as published",
+        STAGE_3_PROGRAM,
+        "if target is None else best_near_target(metric, target)",
+        "",
+        TARGET_RUN,
+    ),
+    Fault(
+        "last epoch trimmed",
+        STAGE_3_PROGRAM,
+        "load_weights(model, files.chosen)",
+        "load_weights(model, files.last)",
+        TARGET_RUN,
+    ),
+    Fault(
+        "teacher of the second best epoch",
+        SALIENCIES,
+        "teacher_logits=logits[0]",
+        "teacher_logits=logits[1]",
+        (f"{WIRING}::test_a_run_with_a_target_learns_from_the_best_fine_tuned_epoch",),
+    ),
+)
+FAULTS = (*METHOD_FAULTS, *TRAINING_FAULTS, *RESULT_FAULTS, *TARGET_FAULTS)

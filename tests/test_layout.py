@@ -82,7 +82,7 @@ def test_shell_scripts_say_how_to_call_them(command):
     assert done.returncode == 2 and f"Usage: run_files/{command.split()[0]}" in done.stderr
 
 
-PAGES = ["README.md", "tools/README.md", "models/README.md"]
+PAGES = ["README.md", "tools/README.md", "models/README.md", "tools/inference/README.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,10 +15,13 @@ from tests import tiny
 from tests.compare import assert_close
 from tools.common.paths import ROOT
 
-PIN = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
+PIN = re.compile(r"^([\w.-]+)(?:\[\w+\])?==([^\s;]+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-onnx.txt", "tests/requirements.txt"])
+REQUIREMENTS = ["requirements.txt", "requirements-onnx.txt", "requirements-ray.txt", "tests/requirements.txt"]
+
+
+@pytest.mark.parametrize("requirements", REQUIREMENTS)
 def test_lock_holds_the_pins_and_hashes(requirements):
     pins = dict(PIN.findall((ROOT / requirements).read_text()))
     lock = (ROOT / requirements).with_suffix(".lock").read_text()

@@ -1,14 +1,22 @@
-"""A tiny backbone, a tiny task, and commands run as people run them."""
+"""A tiny backbone, a tiny task, and commands run as people run them, or in this process."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import runpy
+import shlex
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
+import tf_keras as keras
 from transformers import BertTokenizerFast
 
 from tests import tiny
@@ -56,3 +64,29 @@ def run(command: str, **environment) -> subprocess.CompletedProcess:
         text=True,
         env={**os.environ, "PATH": path, **environment},
     )
+
+
+def run_here(command: str) -> subprocess.CompletedProcess:
+    """Runs `python script.py ...` or `python -m module ...` in this process, which has imported TensorFlow already."""
+    _, *words = shlex.split(command)
+    is_module = words[0] == "-m"
+    name, *arguments = words[1:] if is_module else words
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # runpy's, of a module that is imported already
+        patch.setattr("sys.argv", [name, *arguments])
+        patch.setattr("sys.path", list(sys.path))
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            try:
+                if is_module:
+                    runpy.run_module(name, run_name="__main__")
+                else:
+                    runpy.run_path(str(ROOT / name), run_name="__main__")
+            except SystemExit as exit_:
+                code = exit_.code or 0
+            finally:
+                keras.backend.experimental.disable_tf_random_generator()  # as other tests in this process expect it
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+    return subprocess.CompletedProcess(command, code, output.getvalue(), errors.getvalue())

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.adapler_encoder import ETA_MAX, ETA_MIN
 from models.losses import distillation_loss
 from models.objective import Objective, adam
-from models.speed_target import SpeedTarget, hard_lengths
+from models.speed_target import GAIN, LARGEST_MOVE, MEMORY, PRESSURE_GAIN, SpeedTarget, hard_lengths
 from tests import tiny
 from tests.compare import assert_close
 from tools.flops import adapler_flops, bert_flops
@@ -53,6 +54,62 @@ def test_hard_lengths_are_those_of_lr_mode():
     assert expected.min() < 7
 
 
+def test_costs_are_those_of_hard_lengths_and_have_the_gradient_of_soft_ones():
+    model, target = tiny.make_model(seed=3), make_target()
+    encoder, inputs = model.bert.encoder, {name: tf.constant(array) for name, array in tiny.inputs().items()}
+    encoder.removal_lambda.assign(10.0)
+    with tf.GradientTape(persistent=True) as tape:
+        soft = model(inputs)
+        costs = target.costs(soft, inputs["attention_mask"], encoder.eta)
+        cost = tf.reduce_sum(costs[0])
+        soft_lengths = tf.stack(soft.lengths, axis=1)
+    entered = np.array(tiny.LENGTHS, np.float32)[:, None]
+    kept = hard_lengths(soft.explanations, soft.lengths, inputs["attention_mask"], encoder.eta)
+    lengths = tf.constant(np.concatenate([entered, np.stack(kept, axis=1)], axis=1))
+    assert np.abs(lengths[:, 1:] - soft_lengths).max() > 0.1
+    assert_close(costs[0], adapler_flops(CONFIG, lengths), 1e-6 * float(cost))
+    assert_close(costs[1], bert_flops(CONFIG, entered[:, 0]), 1e-6 * float(cost))
+    with tf.GradientTape() as inner:
+        inner.watch(lengths)
+        flops_of_lengths = adapler_flops(CONFIG, lengths)
+    slopes = inner.gradient(flops_of_lengths, lengths)[:, 1:]
+    expected = tape.gradient(soft_lengths, encoder.eta, output_gradients=slopes).numpy()
+    assert np.abs(expected).min() > 0
+    assert_close(tape.gradient(cost, encoder.eta), expected, 1e-4 * np.abs(expected).max())
+
+
+def bounded(eta: list[float]) -> tf.Variable:
+    """Thresholds that are kept in their range, as the encoder's are."""
+    return tf.Variable(eta, constraint=lambda values: tf.clip_by_value(values, ETA_MIN, ETA_MAX))
+
+
+def test_an_update_is_the_written_one():
+    """Both signs of the error, the largest move, and thresholds that leave no room."""
+    steps, speedup = 100, 2.0
+    target, eta = make_target(speedup, steps), bounded([0.3, 0.6, 0.9])
+    expected, (excess, total, pressure) = np.array([0.3, 0.6, 0.9]), (0.0, 0.0, 0.0)
+    keep = 1 - 1 / (MEMORY * steps)
+    moves, has_been_full = set(), False
+    for step in range(60):
+        cost = 105.0 if step < 45 else 10.0
+        ratio = 1 + (1 / speedup - 1) * min(step / 40, 1)
+        excess = keep * excess + (1 - keep) * (cost - ratio * 100)
+        total = keep * total + (1 - keep) * 100
+        error = excess / (ratio * total)
+        move = np.clip(GAIN * error, -LARGEST_MOVE, LARGEST_MOVE) / steps
+        expected = np.clip(expected + move, ETA_MIN, ETA_MAX)
+        is_full = expected.min() == ETA_MAX  # nothing more can be dropped
+        if not is_full:
+            pressure += PRESSURE_GAIN / steps * error
+        target.update(eta, tf.constant(cost), tf.constant(100.0))
+        assert_close(eta, expected, 1e-5, f"eta after step {step}")
+        state = [float(value) for value in (target.excess, target.bert_cost, target.pressure, target.step)]
+        assert state == pytest.approx([excess, total, pressure, step + 1], rel=1e-4)
+        moves.add(float(np.round(move * steps, 6)))
+        has_been_full |= bool(is_full)
+    assert {-LARGEST_MOVE, LARGEST_MOVE} <= moves and has_been_full and len(moves) > 10
+
+
 def test_the_asked_ratio_falls_during_the_first_two_fifths_of_the_steps():
     target = make_target(speedup=4.0, steps=100)
     ratios = []
@@ -65,10 +122,7 @@ def test_the_asked_ratio_falls_during_the_first_two_fifths_of_the_steps():
 @pytest.mark.parametrize("speedup, steps", [(2.0, 60), (2.0, 1000), (5.0, 60), (5.0, 1000)])
 def test_feedback_reaches_the_target_in_any_number_of_steps(speedup, steps):
     """On a plant whose cost falls with the mean threshold."""
-    target, eta = (
-        make_target(speedup, steps),
-        tf.Variable([0.25, 0.25, 0.25], constraint=lambda v: tf.clip_by_value(v, 0.01, 1)),
-    )
+    target, eta = make_target(speedup, steps), bounded([0.25, 0.25, 0.25])
     for _ in range(steps):
         cost = 100.0 * (1.1 - tf.reduce_mean(eta))
         target.update(eta, cost, tf.constant(100.0))

@@ -17,8 +17,10 @@ from models import AdapLeRPredictor
 from run_files.predict import PredictArguments, predict
 from tests import tiny
 from tests.compare import assert_close
-from tests.tiny_task import WORDS, run
+from tests.tiny_task import WORDS, run_here
 from tools.common.errors import UserError
+from tools.common.paths import ROOT
+from tools.data.files import read_file
 from tools.evaluation.choose_eta_scale import fastest_within
 from tools.inference.export_saved_model import export
 from tools.runtime.argument_parser import parse
@@ -48,7 +50,7 @@ def test_predictor_streams(saved_model):
 def without_columns(saved_model) -> AdapLeRPredictor:
     """A predictor that does not know how many texts its model was trained on."""
     predictor = AdapLeRPredictor(saved_model)
-    predictor.model.config.text_columns = None
+    predictor.text_columns = None
     return predictor
 
 
@@ -98,7 +100,7 @@ def test_predictor_takes_the_dicts_of_the_transformers_pipeline(saved_model):
 )
 def test_predictor_refuses_another_number_of_texts_than_the_model_was_trained_on(saved_model, columns, text):
     predictor = AdapLeRPredictor(saved_model)
-    predictor.model.config.text_columns = columns
+    predictor.text_columns = columns
     with pytest.raises(ValueError, match=rf"{len(columns)} text\(s\) per example \({', '.join(columns)}\)"):
         predictor([text])
 
@@ -151,7 +153,8 @@ def test_predict_reads_every_format_alike(saved_model, tmp_path):
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
     whole = classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
     assert [answer["index"] for answer in whole] == list(range(20))
-    for ending in ("csv", "jsonl"):
+    read_file(tmp_path / "in.jsonl").to_parquet(tmp_path / "in.parquet")
+    for ending in ("csv", "jsonl", "parquet"):
         assert classify(saved_model, tmp_path / f"in.{ending}", tmp_path / f"{ending}.out.jsonl") == whole
 
 
@@ -193,11 +196,17 @@ def test_shards_make_up_the_whole(saved_model, tmp_path):
         assert {name: own[name] for name in shared} == shared
 
 
+def test_predict_refuses_an_input_without_rows(saved_model, tmp_path):
+    (tmp_path / "in.txt").touch()
+    with pytest.raises(UserError, match="no rows"):
+        classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
+
+
 @pytest.mark.parametrize("wrong", ["--SHARD 4/3", "--TEXT_COLUMNS missing"])
 def test_predict_refuses(saved_model, tmp_path, wrong):
     write_input(tmp_path / "in.txt", 3)
     files = f"--INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
-    done = run(f"python run_files/predict.py --MODEL_PATH {saved_model} {files} {wrong}")
+    done = run_here(f"python run_files/predict.py --MODEL_PATH {saved_model} {files} {wrong}")
     assert done.returncode == 2 and "Traceback" not in done.stderr and wrong.split()[0] in done.stderr
 
 
@@ -205,16 +214,16 @@ def test_an_interrupted_prediction_is_carried_on(saved_model, tmp_path):
     count = 3000
     write_input(tmp_path / "in.txt", count)
     out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
-    command = [sys.executable, "run_files/predict.py", "--MODEL_PATH", str(saved_model)]
-    command += ["--INPUT", str(tmp_path / "in.txt"), "--OUTPUT", str(out), "--BATCH_SIZE", "8"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    files = f"--INPUT {tmp_path}/in.txt --OUTPUT {out}"
+    command = f"python run_files/predict.py --MODEL_PATH {saved_model} {files} --BATCH_SIZE 8"
+    process = subprocess.Popen([sys.executable, *command.split()[1:]], cwd=ROOT, stderr=subprocess.DEVNULL)
     while process.poll() is None and not (partial.exists() and partial.stat().st_size > 3000):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() != 0 and not out.exists()
     before = partial.read_bytes()
     assert before.count(b"\n") > 10
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_here(command)
     assert done.returncode == 0, done.stderr
     assert out.read_bytes().startswith(before[: before.rindex(b"\n") + 1])
     assert [answer["index"] for answer in predictions(out)] == list(range(count))

@@ -14,7 +14,7 @@ from transformers import BertTokenizerFast
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.run_classification_evaluation import evaluate
-from tests.tiny_task import NAME, run, write_backbone, write_sst2
+from tests.tiny_task import NAME, run, run_here, write_backbone, write_sst2
 from tools.common.locks import locked
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
@@ -200,8 +200,8 @@ def test_glue_predictions(whole_run, flags, place):
     answers = AdapLeRPredictor(weights.with_suffix(""))([json.loads(line)["sentence"] for line in lines])
     numbers = [("negative", "positive").index(answer["label"]) for answer in answers]
     expected = ["index\tprediction", *(f"{index}\t{number}" for index, number in enumerate(numbers))]
-    for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
-        result = run(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
+    for how, path in ((run, f"{weights} --LR_MODEL"), (run_here, weights.with_suffix(""))):
+        result = how(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
         assert result.returncode == 0, result.stderr[-3000:]
         file = Path(result.stdout.splitlines()[-1])
         assert file == where.glue_prediction(weights, "test")
@@ -237,14 +237,14 @@ def test_calibration_writes_the_chosen_factor(whole_run, flags):
     _, where = whole_run
     directory = where.adapler_last(MODEL).with_suffix("")
     command = f"python -m tools.evaluation.choose_eta_scale --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {directory}"
-    result = run(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
+    result = run_here(f"{command} --SCALES 0.5 1 2 --MAX_LOSS 2")
     assert result.returncode == 0, result.stderr[-3000:]
     curve = json.loads(where.eta_scales(directory).read_text())
     assert [point["eta_scale"] for point in curve["curve"]] == [0.5, 1, 2]
     speedups = [point["speedup"] for point in curve["curve"]]
     assert speedups == sorted(speedups)
     assert json.loads((directory / "config.json").read_text())["eta_scale"] == curve["chosen"]
-    refused = run(f"{command.replace('--DATA_SEED 7 ', '')} --SCALES 1 --MAX_LOSS -2")  # the model tells its seed
+    refused = run_here(f"{command.replace('--DATA_SEED 7 ', '')} --SCALES 1 --MAX_LOSS -2")  # the model tells its seed
     assert refused.returncode == 0 and "keeps its eta_scale" in refused.stdout
     assert [point["eta_scale"] for point in json.loads(where.eta_scales(directory).read_text())["curve"]] == [1]
 
@@ -255,12 +255,12 @@ def test_custom_labels_come_back_by_name(place, tmp_path):
         (tmp_path / f"{split}.csv").write_text("title,kind\n" + "\n".join(lines) + "\n")
     flags = f"--TASK custom --BACKBONE {place['backbone']} --DATA_DIR {tmp_path} --MAX_LENGTH 16 --DATA_SEED 7"
     flags += " --TEXT_COLUMNS title --LABEL_COLUMN kind"
-    trained = run(
+    trained = run_here(
         f"python run_files/run_classification_bert.py {flags} --EPOCHS 4 --BATCH_SIZE 4 --LEARNING_RATE 0.005"
     )
     assert trained.returncode == 0, trained.stderr[-3000:]
     weights = trained.stdout.splitlines()[-1]
-    predicted = run(f"python run_files/run_glue_prediction.py {flags} --MODEL_PATH {weights}")
+    predicted = run_here(f"python run_files/run_glue_prediction.py {flags} --MODEL_PATH {weights}")
     assert predicted.returncode == 0, predicted.stderr[-3000:]
     rows = [line.split("\t") for line in Path(predicted.stdout.splitlines()[-1]).read_text().splitlines()]
     assert [row[1] for row in rows[1:]] == ["no", "yes", "no", "yes", "no"]
@@ -269,7 +269,7 @@ def test_custom_labels_come_back_by_name(place, tmp_path):
 def test_a_second_run_in_one_directory_is_refused(flags):
     where = TaskPaths(NAME, 8, "sst2")
     with locked(where.root):
-        result = run(f"python run_files/run_classification_bert.py --TASK sst2 --DATA_SEED 8 {flags}")
+        result = run_here(f"python run_files/run_classification_bert.py --TASK sst2 --DATA_SEED 8 {flags}")
     assert result.returncode == 2 and f"process {os.getpid()} is running" in result.stderr
     assert "Traceback" not in result.stderr
 

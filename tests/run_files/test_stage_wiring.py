@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,17 @@ def stage_3(place: str, epochs: int = EPOCHS) -> str:
     return f"{place} {training(epochs)} {weights}"
 
 
+def scripted(script: list[tuple[float, float]]) -> Callable[..., dict]:
+    """A summary of an evaluation that gives these scores and speedups, one after the other."""
+    scores = iter(script)
+
+    def summary(*_) -> dict:
+        accuracy, speedup = next(scores)
+        return {"accuracy": accuracy, "speedup": speedup, "mean_lengths": [1.0], "examples": 5}
+
+    return summary
+
+
 @pytest.fixture(scope="module")
 def trained(place, stored) -> Record:
     """Stage 3 with scripted dev scores, from weights of stage 1; the stored saliencies lie in another order."""
@@ -91,14 +103,8 @@ def trained(place, stored) -> Record:
             turned = {name: column[::-1] if column.ndim else column for name, column in columns.items()}
         np.savez(rows, **turned)
         np.save(where.saliency_matrix("train", epoch), np.load(where.saliency_matrix("train", epoch))[::-1])
-    scores = iter(SCRIPT)
-
-    def scripted(*_) -> dict:
-        accuracy, speedup = next(scores)
-        return {"accuracy": accuracy, "speedup": speedup, "mean_lengths": [1.0], "examples": 5}
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(callbacks, "evaluation_summary", scripted)
+        patch.setattr(callbacks, "evaluation_summary", scripted(SCRIPT))
         flags = f"{stage_3(place)} --INITIAL_MODEL_PATH {where.fine_tuned(1)}"
         return run_stage("train_adapler", train_adapler, flags)
 
@@ -314,6 +320,49 @@ def test_the_predictors_have_a_rate_of_their_own(place, stored):
         assert np.array_equal(record.steps[0].before[name], weights), name
 
 
+TARGET = 1.15
+NEAR_TARGET = [(0.85, TARGET), (0.95, 3.0)]
+"""Dev score and speedup that the epochs of a run with a target seem to have: the second is faster and better."""
+
+
+@pytest.fixture(scope="module")
+def towards_target(place, stored) -> Record:
+    """Stage 3 with a target speedup and scripted dev scores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "evaluation_summary", scripted(NEAR_TARGET))
+        return run_stage("train_adapler", train_adapler, f"{place} {training(2)} --TARGET_SPEEDUP {TARGET}")
+
+
+def test_a_run_with_a_target_keeps_the_best_epoch_near_it_and_trims_it(towards_target):
+    where, name = towards_target.run.paths, towards_target.run.arguments.model_name
+    log = json.loads(where.adapler_log(name).read_text())
+    assert log["chosen_epoch"] == 1 and log["target_speedup"] == TARGET
+    chosen, scale = towards_target.steps[2].after, log["trimmed_by"]
+    assert abs(scale - 1) > 0.01
+    model = TFAdapLeRForSequenceClassification.from_pretrained(where.adapler(name).with_suffix(""))
+    for variable, weights in weights_of(model).items():
+        expected = np.minimum(scale * chosen[variable], 1) if variable == ETA else chosen[variable]
+        assert_close(weights, expected, 1e-6, variable)
+    lengths = []
+    for ids in rows_of(towards_target.run, "validation")[0]:
+        with eager():
+            outputs = forward(model, ids, lr_mode=True)
+        lengths.append([len(ids), *(int(length[0]) for length in outputs.lengths)])
+    assert log["trimmed"]["speedup"] == pytest.approx(speedup_by_hand(np.array(lengths)))
+    assert f"{log['trimmed']['speedup']:.2f}x of {TARGET}x asked" in towards_target.printed
+    assert towards_target.printed.splitlines()[-1] == str(where.adapler(name))
+
+
+def test_a_run_with_a_target_learns_from_the_best_fine_tuned_epoch(towards_target, fine_tuned):
+    model, run = fine_tuned.model, fine_tuned.run
+    model.load_weights(str(run.paths.fine_tuned(1 + int(np.argmax(FINE_TUNED_SCORES)))))
+    tokens, _ = rows_of(run, "train")
+    logits = [logits for step in towards_target.steps[:3] for logits in step.targets["teacher_logits"]]
+    for row, teacher in zip(visited(towards_target.steps[:3], run), logits, strict=True):
+        expected = forward(model, tokens[row]).logits[0]
+        assert_close(teacher, expected, 1e-4 * np.abs(expected).max())
+
+
 # stage 4
 
 
@@ -348,6 +397,15 @@ def predictor_flops(n: np.ndarray) -> np.ndarray:
     return (2 * 12 * 32 + 32) * n + 3 * 32 * n + (2 * 32 + 1) * n + 13 * n
 
 
+def speedup_by_hand(lengths: np.ndarray) -> float:
+    """BERT's FLOPs over AdapLeR's, of the lengths of the input and of each layer, [N, 4]."""
+    plain = embedding_flops(lengths[:, 0]) + 3 * layer_flops(lengths[:, 0]) + HEAD_FLOPS
+    reduced = embedding_flops(lengths[:, 0]) + 4 * lengths[:, 0] + HEAD_FLOPS
+    for layer in range(3):
+        reduced += predictor_flops(lengths[:, layer]) + layer_flops(lengths[:, layer + 1])
+    return plain.sum() / reduced.sum()
+
+
 def test_evaluation_counts_every_example_and_all_flops(place, dropping):
     record = run_stage("evaluate", evaluate, f"{place} --MODEL_PATH {dropping} --AS_PUBLISHED_FLOPS")
     results = json.loads(record.run.paths.evaluation(dropping, 1.0).read_text())
@@ -365,11 +423,7 @@ def test_evaluation_counts_every_example_and_all_flops(place, dropping):
     found = results["validation"]
     assert found["examples"] == 5 and found["accuracy"] == pytest.approx(np.mean(np.array(answers) == labels))
     assert found["mean_lengths"] == pytest.approx(lengths.mean(axis=0), abs=1e-4)
-    plain = embedding_flops(lengths[:, 0]) + 3 * layer_flops(lengths[:, 0]) + HEAD_FLOPS
-    reduced = embedding_flops(lengths[:, 0]) + 4 * lengths[:, 0] + HEAD_FLOPS
-    for layer in range(3):
-        reduced += predictor_flops(lengths[:, layer]) + layer_flops(lengths[:, layer + 1])
-    assert found["speedup"] == pytest.approx(plain.sum() / reduced.sum())
+    assert found["speedup"] == pytest.approx(speedup_by_hand(lengths))
     layers = np.concatenate([lengths[:, 1:-1], np.array(last)[:, None]], axis=1)
     n, label_count = lengths[:, 0], max(answers) + 1
     plain = (37872 * n**2 + 170216500 * n + 1183490 + 1537 * (label_count - 1)).sum()

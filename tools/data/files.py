@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import csv
 import glob
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
-
-import datasets
+from typing import TYPE_CHECKING
 
 from tools.common.errors import UserError
 
+if TYPE_CHECKING:
+    import datasets
+
 READERS = {".txt": "text", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 """Ending of a file -> name of the `datasets` builder that reads it."""
+
+STREAMED = (".txt", ".jsonl", ".csv", ".tsv")
+"""Endings of the files whose rows are read one by one, without `datasets`."""
+
+TSV = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+"""How a .tsv differs from a .csv, as GLUE's."""
 
 
 def read_file(file: Path) -> datasets.Dataset:
@@ -20,19 +33,64 @@ def read_file(file: Path) -> datasets.Dataset:
     Raises:
         UserError: it cannot be read.
     """
-    if reader_of(file) is None:
-        raise UserError(f"cannot read {file}: its ending is none of {', '.join(READERS)} (or these with .gz)")
-    options = {"keep_default_na": False} if reader_of(file) == "csv" else {}  # "None" and "NA" are words
-    if ".tsv" in file.suffixes:
-        options |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as GLUE's
+    import datasets  # here, because it takes half a second, and stream_file mostly does without
+
+    ending = _known_ending(file)
+    options = {"keep_default_na": False} if READERS[ending] == "csv" else {}  # "None" and "NA" are words
+    if ending == ".tsv":
+        options |= TSV
     try:
-        return datasets.load_dataset(reader_of(file), data_files=glob.escape(str(file)), split="train", **options)
+        return datasets.load_dataset(READERS[ending], data_files=glob.escape(str(file)), split="train", **options)
     except Exception as error:
         cause = error.__cause__ or error
         raise UserError(f"cannot read {file}: {type(cause).__name__}: {cause}") from error
 
 
+def stream_file(file: Path) -> Iterator[dict]:
+    """The rows of `read_file` one by one; each value of a .csv or .tsv is a string.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    ending = _known_ending(file)
+    if ending not in STREAMED:
+        yield from read_file(file)
+        return
+    newline = "" if READERS[ending] == "csv" else None
+    try:
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8-sig", newline=newline) as lines:
+            yield from _parsed(lines, ending)
+    except (OSError, EOFError, zlib.error, ValueError, csv.Error) as error:
+        raise UserError(f"cannot read {file}: {type(error).__name__}: {error}") from error
+
+
+def _parsed(lines: Iterator[str], ending: str) -> Iterator[dict]:
+    if ending == ".txt":
+        yield from ({"text": line.rstrip("\n")} for line in lines)
+    elif ending == ".jsonl":
+        for row in (json.loads(line) for line in lines if line.strip()):
+            if not isinstance(row, dict):
+                raise ValueError(f"an object of columns was expected in each line, got {row!r:.100}")
+            yield row
+    else:
+        csv.field_size_limit(sys.maxsize)
+        rows = csv.DictReader(lines, strict=True, **(TSV if ending == ".tsv" else {}))
+        for row in rows:
+            if None in row:
+                raise ValueError(f"line {rows.line_num} has more fields than the first line")
+            yield row
+
+
 def reader_of(file: Path) -> str | None:
     """Name of the `datasets` builder that reads the file, by its ending."""
-    ending = next((s for s in reversed(file.suffixes) if s != ".gz"), "")
-    return READERS.get(ending)
+    return READERS.get(_ending(file))
+
+
+def _known_ending(file: Path) -> str:
+    if reader_of(file) is None:
+        raise UserError(f"cannot read {file}: its ending is none of {', '.join(READERS)} (or these with .gz)")
+    return _ending(file)
+
+
+def _ending(file: Path) -> str:
+    return next((s for s in reversed(file.suffixes) if s != ".gz"), "")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -13,6 +10,7 @@ from pathlib import Path
 import datasets
 
 from tools.common.errors import UserError
+from tools.data.files import stream_file
 
 
 def read_fnc(folder: Path, split: str) -> datasets.Dataset:
@@ -27,8 +25,8 @@ def read_fnc(folder: Path, split: str) -> datasets.Dataset:
 
 def fnc_rows(files: tuple[str, ...], stamp: tuple) -> Iterator[dict]:
     """Rows of `read_fnc`; a stance without its body is an error."""
-    bodies = {row["Body ID"]: row["articleBody"] for row in _csv_rows(files[0])}
-    for number, row in enumerate(_csv_rows(files[1])):
+    bodies = {row["Body ID"]: row["articleBody"] for row in stream_file(Path(files[0]))}
+    for number, row in enumerate(stream_file(Path(files[1]))):
         if row["Body ID"] not in bodies:
             raise UserError(f"{files[1]}, row {number}: no body {row['Body ID']!r} in {files[0]}")
         yield {"Headline": row["Headline"], "articleBody": bodies[row["Body ID"]], "Stance": row["Stance"]}
@@ -77,8 +75,3 @@ def _existing(file: Path) -> Path:
         if candidate.exists():
             return candidate
     raise UserError(f"no file {file} (or with .gz)")
-
-
-def _csv_rows(file: str) -> Iterator[dict]:
-    with (gzip.open if file.endswith(".gz") else open)(file, "rb") as binary:
-        yield from csv.DictReader(io.TextIOWrapper(binary, encoding="utf-8", newline=""))

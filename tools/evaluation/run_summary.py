@@ -63,6 +63,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "backbone": paths.name,
         "seed": paths.seed,
         "version": VERSION,
+        "date": records["train_adapler"]["start"][: len("2026-01-31")],
         "commit": records["train_adapler"]["commit"],
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},

@@ -39,7 +39,8 @@ def evaluate_rationales(run: Run) -> None:
     load_weights(bert, paths.fine_tuned(arguments.epoch or best_epochs(task, read(task, paths))[0]))
     examples = load_examples(task, split, tokenizer, run.max_length, run.data_options, with_rationale=True)
     scored = score_examples(adapler, bert, examples, batch_size)
-    conditions = {"task": task.name, "split": split, "backbone": paths.name, "seed": paths.seed}
+    model = model_path.name.removesuffix(".h5")
+    conditions = {"task": task.name, "split": split, "backbone": paths.name, "seed": paths.seed, "model": model}
     sizes = {"max_length": run.max_length, "examples": len(examples)}
     metrics = compare(bert, examples, scored, batch_size)
     result = {"kind": "rationales", **conditions, **sizes, **provenance(), **metrics}

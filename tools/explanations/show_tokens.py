@@ -1,7 +1,10 @@
-"""Shows which words of a text each layer still runs on: coloured text in the terminal, a web page, or JSON.
+"""Shows which words of texts each layer still runs on: coloured text in the terminal, a web page, or JSON.
+
+The web page has a slider for eta_scale, from 0 to 2. Texts come from the command line, from a file, or from a task:
 
 python -m tools.explanations.show_tokens --MODEL_PATH DIR --TEXT "some text"
-python -m tools.explanations.show_tokens --MODEL_PATH DIR --TASK sst2 --SPLIT validation --INDEX 3 --HTML page.html
+python -m tools.explanations.show_tokens --MODEL_PATH DIR --INPUT texts.csv --HTML page.html
+python -m tools.explanations.show_tokens --MODEL_PATH DIR --TASK sst2 --SPLIT validation --COUNT 20 --HTML page.html
 """
 
 from __future__ import annotations
@@ -11,66 +14,99 @@ from pathlib import Path
 
 from tools.common.errors import UserError
 from tools.runtime.argument_parser import argument_group, flag, parse
-from tools.runtime.argument_types import NonNegativeInt, Split
+from tools.runtime.argument_types import NonNegativeInt, PositiveInt, Split
+
+MOST_TEXTS = 100
 
 
 @argument_group("text")
 class ShowArguments:
     model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
     text: list[str] | None = flag("a text, or the two of a pair", None)
-    task: str | None = flag("take the text from this task", None)
+    input: Path | None = flag("take the texts from this .txt (one per line), .csv, .tsv, .jsonl or .parquet", None)
+    task: str | None = flag("take the texts from this task", None)
     split: Split = flag("which split of the task", "validation")
-    index: NonNegativeInt = flag("row of the split, from 0", 0)
+    index: NonNegativeInt = flag("first row of the split or file, from 0", 0)
+    count: PositiveInt | None = flag(f"so many rows (default: of a task 1, of a file all; at most {MOST_TEXTS})", None)
     data_dir: Path | None = flag("folder of local data sets (default: the hub)", None)
-    html: Path | None = flag("also write a web page", None)
+    html: Path | None = flag("also write a web page with a slider for eta_scale", None)
     json: Path | None = flag("also write words, places and contributions", None)
 
     def __post_init__(self) -> None:
-        if bool(self.text) == bool(self.task):
-            raise UserError("give either --TEXT (with two texts for a pair), or --TASK with --SPLIT and --INDEX")
+        if sum(source is not None for source in (self.text, self.input, self.task)) != 1:
+            raise UserError(
+                "give one of --TEXT (with two texts for a pair), --INPUT, and --TASK with --SPLIT and --INDEX"
+            )
 
 
 if __name__ == "__main__":
     ARGUMENTS = parse([ShowArguments], __doc__)  # before the imports that take seconds
 
+import numpy as np
+from tqdm import tqdm
+
 from tools.common.atomic_files import atomic_write, write_json
+from tools.data.files import read_file
 from tools.data.rows import DataOptions, load_rows
 from tools.data.tasks import get_task
-from tools.explanations.token_traces import trace
+from tools.explanations.token_traces import traces
 from tools.explanations.token_views import as_coloured_text, as_page, as_text
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
 from tools.runtime.stage import run_program
 
+SCALES = [round(scale, 2) for scale in np.linspace(0, 2, 41).tolist()]
+BATCH_SIZE = 10
+
 
 def show_tokens(arguments: ShowArguments) -> None:
     directory = model_directory(arguments.model_path)
-    texts = chosen_texts(arguments)
     model, tokenizer = load_saved(directory, converted=True), load_tokenizer(str(directory))
     columns = model.config.text_columns or ["text"]
-    if len(texts) != len(columns):
-        raise UserError(f"{directory} was trained on {' and '.join(columns)}; {len(texts)} texts were given")
-    words = trace(model, tokenizer, texts, model.longest_input)
+    examples = chosen_texts(arguments, columns)
+    if len(examples[0]) != len(columns):
+        raise UserError(f"{directory} was trained on {' and '.join(columns)}; {len(examples[0])} texts were given")
+
+    def run(scale: float | None = None) -> list[dict]:
+        batches = [examples[start : start + BATCH_SIZE] for start in range(0, len(examples), BATCH_SIZE)]
+        return [row for batch in batches for row in traces(model, tokenizer, batch, model.longest_input, scale)]
+
+    rows = run()
     if arguments.html:
+        by_scale = {scale: run(scale) for scale in tqdm(SCALES, desc="eta_scale", leave=False)}
         with atomic_write(arguments.html) as temporary:
-            temporary.write_text(as_page(words), encoding="utf-8")
+            temporary.write_text(as_page(by_scale, model.eta_scale), encoding="utf-8")
     if arguments.json:
-        write_json(arguments.json, words)
-    print(as_coloured_text(words) if sys.stdout.isatty() else as_text(words))
+        write_json(arguments.json, rows)
+    print("\n\n".join(map(as_coloured_text if sys.stdout.isatty() else as_text, rows)))
 
 
-def chosen_texts(arguments: ShowArguments) -> list[str]:
-    """The text or pair on the command line, or that of an example.
+def chosen_texts(arguments: ShowArguments, columns: list[str]) -> list[list[str]]:
+    """The text or pair on the command line, or those of the rows of a file or task.
 
     Raises:
-        UserError: there is no such example.
+        UserError: there is no such row or column, or there are too many rows.
     """
     if arguments.text:
-        return arguments.text
-    task = get_task(arguments.task)
-    rows = load_rows(task, arguments.split, DataOptions(arguments.data_dir))
+        return [arguments.text]
+    if arguments.task:
+        task = get_task(arguments.task)
+        rows, columns = load_rows(task, arguments.split, DataOptions(arguments.data_dir)), task.text_columns
+    else:
+        rows = read_file(arguments.input)
+        if len(rows.column_names) == len(columns) == 1:
+            columns = rows.column_names  # an only column is the text, whatever its name
+        missing = set(columns) - set(rows.column_names)
+        if missing:
+            raise UserError(
+                f"{arguments.input} has no column {', '.join(sorted(missing))}, on which the model was trained"
+            )
     if arguments.index >= len(rows):
-        raise UserError(f"--INDEX {arguments.index}: the split has rows 0 to {len(rows) - 1}")
-    return [rows[arguments.index][column] for column in task.text_columns]
+        raise UserError(f"--INDEX {arguments.index}: there are rows 0 to {len(rows) - 1}")
+    count = min(arguments.count or (1 if arguments.task else len(rows)), len(rows) - arguments.index)
+    if count > MOST_TEXTS:
+        raise UserError(f"{count} texts are too many for one page; --COUNT {MOST_TEXTS} is the most")
+    chosen = rows.select(range(arguments.index, arguments.index + count))
+    return [[row[column] for column in columns] for row in chosen]
 
 
 if __name__ == "__main__":

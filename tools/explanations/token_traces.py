@@ -3,48 +3,76 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
 from transformers import PreTrainedTokenizerBase
 
+from tools.flops.formulas import adapler_flops, bert_flops
+
 
 def trace(model, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> dict:
-    """Runs lr_mode on one example and follows its words.
+    """The trace of one example (see `traces`): one text, or two of a pair."""
+    (only,) = traces(model, tokenizer, [texts], max_length)
+    return only
+
+
+def traces(
+    model,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Sequence[str]],
+    max_length: int,
+    eta_scale: float | None = None,
+) -> list[dict]:
+    """Runs lr_mode on a batch of examples and follows their words.
 
     Args:
-        texts: one text, or two of a pair.
+        examples: one text each, or two of a pair.
+        eta_scale: factor on the thresholds (default: the config's).
 
     Returns:
-        texts; label, score (its probability, or a regression's value); lengths, the tokens (word pieces and special
-        ones) of the input and of each layer; and words, each with its text, place (`text` 0 or 1, `start` and `end` in
-        characters), `alive` (by layer: whether a piece of it is left) and `contributions` (by layer: the largest of its
-        pieces, 0 after it was dropped).
+        For each example: texts; label, score (its probability, or a regression's value); speedup (FLOPs of plain BERT
+        over those that ran); lengths, the tokens (word pieces and special ones) of the input and of each layer; and
+        words, each with its text, place (`text` 0 or 1, `start` and `end` in characters), `alive` (by layer: whether a
+        piece of it is left) and `contributions` (by layer: the largest of its pieces, 0 after it was dropped).
     """
-    encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_offsets_mapping=True)
+    columns = [list(column) for column in zip(*examples, strict=True)]
+    limits = {"truncation": True, "max_length": max_length, "padding": True, "return_offsets_mapping": True}
+    encoded = tokenizer(*columns, **limits)
     offsets = encoded.pop("offset_mapping")
-    outputs = model({name: tf.constant([values], tf.int32) for name, values in encoded.items()}, lr_mode=True)
-    (kept,), (contributions,) = trace_tokens(outputs)
-    tokens_by_word = defaultdict(list)
-    for token, word in enumerate(zip(encoded.sequence_ids(0), encoded.word_ids(0), strict=True)):
-        if word[0] is not None:
-            tokens_by_word[word].append(token)
+    inputs = {name: tf.constant(values, tf.int32) for name, values in encoded.items()}
+    outputs = model(inputs, lr_mode=True, eta_scale=eta_scale)
+    kept, contributions = trace_tokens(outputs)
+    tokens = tf.reduce_sum(inputs["attention_mask"], axis=1)
+    lengths = np.stack([tokens, *outputs.lengths], axis=1).astype(float)
+    speedups = bert_flops(model.config, lengths[:, 0]) / adapler_flops(model.config, lengths)
+    logits = outputs.logits.numpy()
+    scores = logits if logits.shape[1] == 1 else tf.nn.softmax(logits).numpy()
+    rows = []
+    for row, texts in enumerate(examples):
+        best = int(logits[row].argmax())
+        places = zip(encoded.sequence_ids(row), encoded.word_ids(row), offsets[row], strict=True)
+        rows.append({"texts": list(texts), "label": model.config.id2label[best], "score": float(scores[row, best])})
+        rows[-1] |= {"speedup": float(speedups[row]), "lengths": lengths[row].astype(int).tolist()}
+        rows[-1]["words"] = _words(texts, places, kept[row], contributions[row])
+    return rows
+
+
+def _words(texts: Sequence[str], places: Iterable[tuple], kept: np.ndarray, contributions: np.ndarray) -> list[dict]:
+    """The words of an example, from its tokens' (text, word in it, (start, end)) and traces, [L, n] each."""
+    tokens_by_word, offsets = defaultdict(list), []
+    for token, (text, word, offset) in enumerate(places):
+        offsets.append(offset)
+        if text is not None:
+            tokens_by_word[text, word].append(token)
     words = []
     for (text, _), tokens in tokens_by_word.items():
         start, end = offsets[tokens[0]][0], offsets[tokens[-1]][1]
         words.append({"word": texts[text][start:end], "text": text, "start": start, "end": end})
         words[-1]["alive"] = kept[:, tokens].any(axis=1).tolist()
         words[-1]["contributions"] = contributions[:, tokens].max(axis=1).round(6).tolist()
-    logits = outputs.logits[0].numpy()
-    best = int(logits.argmax())
-    return {
-        "texts": list(texts),
-        "label": model.config.id2label[best],
-        "score": float(logits[0] if len(logits) == 1 else tf.nn.softmax(logits)[best]),
-        "lengths": [len(offsets), *(int(length[0]) for length in outputs.lengths)],
-        "words": words,
-    }
+    return words
 
 
 def trace_tokens(outputs) -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
+import json
+import string
 from collections.abc import Callable
 from pathlib import Path
-from string import Template
 
 DROPPED = "·"
 BOLD, DIM, RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 PAGE = Path(__file__).with_name("token_page.html")
+DIGITS = string.digits + string.ascii_lowercase
 
 Show = Callable[[str, bool, float], str]
 """(word, whether it is left, contribution as a share of the layer's largest) -> the word as a view shows it."""
@@ -30,37 +31,29 @@ def as_coloured_text(trace: dict) -> str:
     return _lines(trace, show)
 
 
-def as_page(trace: dict) -> str:
-    """A self-contained page without scripts: each layer's words, and every number in a table."""
+def as_page(traces_by_scale: dict[float, list[dict]], own_scale: float) -> str:
+    """A self-contained page: a slider over eta_scale shows which words each layer runs on, the answer and the speedup.
 
-    def show(word: str, alive: bool, share: float) -> str:
-        text = html.escape(word)
-        return f'<mark style="--weight:{round(100 * share)}%">{text}</mark>' if alive else f"<del>{text}</del>"
-
-    layers = range(len(trace["lengths"]) - 1)
-    items = [
-        f"<li><p>{trace['lengths'][layer + 1]} tokens left</p><p class=words>{_words(trace, layer, show)}</p></li>"
-        for layer in layers
-    ]
-    return Template(PAGE.read_text(encoding="utf-8")).substitute(
-        label=html.escape(trace["label"]),
-        score=f"{trace['score']:.2f}",
-        tokens=trace["lengths"][0],
-        text=" ".join(html.escape(word["word"]) for word in trace["words"]),
-        layers="\n".join(items),
-        layer_names="".join(f"<th scope=col>layer {layer + 1}</th>" for layer in layers),
-        rows="\n".join(map(_table_row, trace["words"])),
-    )
+    Args:
+        traces_by_scale: the traces of the same examples at each eta_scale, in ascending order.
+        own_scale: the model's eta_scale, where the slider starts.
+    """
+    scales = list(traces_by_scale)
+    texts = []
+    for examples in zip(*traces_by_scale.values(), strict=True):
+        words = [word["word"] for word in examples[0]["words"]]
+        texts.append({"words": words, "steps": [_step(example) for example in examples]})
+    start = min(range(len(scales)), key=lambda index: abs(scales[index] - own_scale))
+    data = json.dumps({"scales": scales, "start": start, "texts": texts}, separators=(",", ":"))
+    page = PAGE.read_text(encoding="utf-8")
+    return page.replace("$data", data.replace("<", "\\u003c"))  # so that no text ends the script
 
 
-def _table_row(word: dict) -> str:
-    cells = f"<th scope=row>{html.escape(word['word'])}</th><td>{word['start']} to {word['end']}</td>"
-    entered = True
-    for alive, contribution in zip(word["alive"], word["contributions"], strict=True):
-        number = f"{contribution:.3f}" if alive else f"{contribution:.3f}, dropped"
-        cells += f"<td>{number}</td>" if entered else "<td><span class=gone>gone</span></td>"
-        entered = alive
-    return f"<tr>{cells}</tr>"
+def _step(trace: dict) -> dict:
+    """One position of the slider; `passed` has a digit a word: the layers that it is left in, in base 36."""
+    passed = "".join(DIGITS[sum(word["alive"])] for word in trace["words"])
+    numbers = {"score": round(trace["score"], 3), "speedup": round(trace["speedup"], 2)}
+    return {"label": trace["label"], **numbers, "lengths": trace["lengths"], "passed": passed}
 
 
 def _lines(trace: dict, show: Show) -> str:

@@ -2,7 +2,8 @@
 
 OUTPUT gets model.onnx, model.int8.onnx, tokenizer.json, config.json and README.md, if the float32 model has the logits
 and lengths of TensorFlow's lr_mode; otherwise nothing is written. tools.inference.onnx_predictor.OnnxPredictor and
-run_files/predict.py --MODEL_PATH OUTPUT take the directory.
+run_files/predict.py --MODEL_PATH OUTPUT take the directory. With --TASK, the layers that cost int8 too much of the dev
+score stay in float32.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from tools.runtime.argument_parser import argument_group, flag, parse
+from tools.runtime.argument_types import PositiveInt
 
 
 @argument_group("export")
@@ -25,6 +27,11 @@ class ExportArguments:
         "of the vocabulary)",
         None,
     )
+    task: str | None = flag("compare int8's score with float32's on this task's validation split", None)
+    data_dir: Path | None = flag("folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)", None)
+    label_column: str = flag("label column of a custom task", "label")
+    hold_out: PositiveInt | None = flag("as in the model's run: take this many training rows for validation", None)
+    max_eval_examples: PositiveInt | None = flag("compare on this many examples", None)
     contributions: bool = flag("add an output: the contribution of each token at each layer", False)
 
 
@@ -41,11 +48,12 @@ from transformers import PreTrainedTokenizerBase
 from models import TFAdapLeRForSequenceClassification
 from tools.common.atomic_files import atomic_directory, require_replaceable, write_json
 from tools.common.errors import UserError
+from tools.inference.int8_score import DevSet, describe, load_dev_set, write_int8
 from tools.inference.model_card import model_card
 from tools.inference.onnx_agreement import compare, random_texts, read_texts
-from tools.inference.onnx_graph import ModelGraph, dense_float32
+from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES
-from tools.inference.onnx_quantisation import dense_int8
+from tools.runtime.arguments import HeldOutTaskArguments
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
 from tools.runtime.program import run_program
 
@@ -65,13 +73,16 @@ def export_onnx(arguments: ExportArguments) -> None:
     source = model_directory(arguments.model_path)
     config = exported_config(source.name, model, read_results(arguments.results, model.is_adapler))
     texts = read_texts(arguments.texts, config["text_columns"]) if arguments.texts else None
+    dev = dev_set(arguments, model.config) if arguments.task else None
     try:
         with atomic_directory(arguments.output) as directory:
             write_tokenizer(load_tokenizer(str(source)), config["max_length"], directory)
             write_json(directory / "config.json", config)
-            write_graphs(model, directory, arguments.contributions)
+            config["int8"] = write_graphs(model, directory, arguments.contributions, dev)
+            write_json(directory / "config.json", config)
             (directory / "README.md").write_text(model_card(config, directory), encoding="utf-8")
             print(compare(model, directory, texts or random_texts(directory)))
+            print(f"int8: {describe(config['int8'])}")
     except OSError as error:
         raise UserError(f"cannot write --OUTPUT {arguments.output}: {error}") from error
     print(arguments.output)
@@ -85,18 +96,27 @@ def write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, directo
     backend.save(str(directory / "tokenizer.json"))
 
 
-def write_graphs(model: TFAdapLeRForSequenceClassification, directory: Path, contributions: bool) -> None:
-    """Writes the model in both precisions.
+def write_graphs(
+    model: TFAdapLeRForSequenceClassification, directory: Path, contributions: bool, dev: DevSet | None = None
+) -> dict | None:
+    """Writes the model in both precisions, and returns how the score of int8 compares, as `write_int8` does.
 
     Raises:
-        UserError: it is too large for one file, or its activation is unknown.
+        UserError: the model is too large for one file, or its activation is unknown.
     """
     if 4 * model.count_params() > LARGEST_FILE:
         raise UserError(
             f"the model has {model.count_params()} weights; one ONNX file holds at most {LARGEST_FILE / 4:.0f}"
         )
-    for precision, dense in (("float32", dense_float32), ("int8", dense_int8)):
-        onnx_ir.save(ModelGraph(model, dense, contributions).build(), directory / MODEL_FILES[precision])
+    onnx_ir.save(ModelGraph(model, with_contributions=contributions).build(), directory / MODEL_FILES["float32"])
+    return write_int8(model, directory, contributions, dev)
+
+
+def dev_set(arguments: ExportArguments, config) -> DevSet:
+    """The validation split of --TASK; a custom task has the text columns of the model's config."""
+    names = ("task", "data_dir", "label_column", "hold_out")
+    task = HeldOutTaskArguments(**{name: getattr(arguments, name) for name in names}, text_columns=config.text_columns)
+    return load_dev_set(task, arguments.max_eval_examples, config.num_labels)
 
 
 def exported_config(name: str, model: TFAdapLeRForSequenceClassification, results: dict | None) -> dict:

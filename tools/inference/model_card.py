@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.common.markdown import markdown
+from tools.inference.int8_score import describe
 from tools.inference.onnx_predictor import MODEL_FILES
 
 FILES = """| file | what it is |
@@ -21,9 +22,9 @@ Outputs are `logits`, float32 [batch, labels]; `lengths`, int64 [batch, layers],
 LIMITS = """- ONNX Runtime must be 1.24 or later.
 - An input is cut to {max_length} tokens. Position 0 must be [CLS], with attention mask 1.
 - Token ids outside the vocabulary of {vocab_size} and inputs of more than {max_position_embeddings} tokens are errors.
-- int8 gives an example the same answer in every batch. Its scores differ slightly from those of float32. It needs a
-  processor with instructions for int8 products (AVX-512 VNNI, AVX-VNNI or ARM's dot product); on older x86 processors
-  sums can saturate, which costs accuracy.
+- int8 gives an example the same answer in every batch. {int8_score}
+- int8 needs a processor with instructions for int8 products (AVX-512 VNNI, AVX-VNNI or ARM's dot product); on older
+  x86 processors sums can saturate, which costs accuracy.
 - The model knows what its training data showed. Its answers on other kinds of text were not measured."""
 
 SNIPPET = """import numpy as np
@@ -68,7 +69,7 @@ def model_card(config: dict, directory: Path) -> str:
         "## Files",
         FILES.format_map(config | sizes),
         "## Limits",
-        LIMITS.format_map(config),
+        LIMITS.format_map(config | {"int8_score": describe(config["int8"])}),
     ]
     return "\n\n".join(sections) + "\n"
 

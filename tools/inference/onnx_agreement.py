@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from models import TFAdapLeRForSequenceClassification
+from models.text_classifier import run_model
+from models.text_predictor import Text, as_arrays
 from tools.common.errors import UserError
 from tools.data.files import read_file
-from tools.inference.onnx_predictor import OnnxPredictor, Text, as_arrays
+from tools.inference.onnx_predictor import OnnxPredictor
 
 BATCH_SIZE = 32
 MAX_TEXTS = 1000
@@ -39,7 +40,7 @@ def compare(model: TFAdapLeRForSequenceClassification, directory: Path, texts: S
     float32, int8 = (OnnxPredictor(directory, precision=precision) for precision in ("float32", "int8"))
     largest, ties, same_label = 0.0, 0, 0
     for start in range(0, len(texts), BATCH_SIZE):
-        inputs = as_arrays(float32.tokenizer.encode_batch(texts[start : start + BATCH_SIZE]))
+        inputs = as_arrays(float32.encode(texts[start : start + BATCH_SIZE]))
         outputs = float32.run(inputs)
         logits, lengths, tied = _expected(model, inputs)
         wrong = (outputs["lengths"] != lengths).any(axis=1) & ~tied
@@ -67,16 +68,8 @@ def compare(model: TFAdapLeRForSequenceClassification, directory: Path, texts: S
 
 def _expected(model, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """TensorFlow's logits [B, labels] and lengths [B, L], and which texts are ties, bool [B]."""
-    inputs = {name: tf.constant(values, tf.int32) for name, values in inputs.items()}
-    if not model.is_adapler:
-        tokens = inputs["attention_mask"].numpy().sum(axis=1, keepdims=True)
-        lengths = np.repeat(tokens, model.config.num_hidden_layers, axis=1)
-        return model(inputs).logits.numpy(), lengths, np.zeros(len(tokens), bool)
-    below, exact, above = (
-        model(inputs, lr_mode=True, eta_scale=model.eta_scale * factor) for factor in (1 - TIE, 1, 1 + TIE)
-    )
-    lengths = [np.stack(outputs.lengths, axis=1) for outputs in (below, exact, above)]
-    return exact.logits.numpy(), lengths[1], (lengths[0] != lengths[2]).any(axis=1)
+    below, exact, above = (run_model(model, inputs, model.eta_scale * factor) for factor in (1 - TIE, 1, 1 + TIE))
+    return exact["logits"], exact["lengths"], (below["lengths"] != above["lengths"]).any(axis=1)
 
 
 def read_texts(file: Path, text_columns: Sequence[str] | None) -> list[Text]:
@@ -105,4 +98,4 @@ def random_texts(directory: Path, count: int = 16) -> list[Text]:
     rng = np.random.default_rng(0)
     lengths = np.linspace(1, predictor.config["max_length"], count).astype(int)
     texts = [" ".join(rng.choice(words, length)) for length in lengths]
-    return list(zip(texts, reversed(texts), strict=True)) if predictor.takes_pairs else texts
+    return list(zip(texts, reversed(texts), strict=True)) if len(predictor.text_columns or []) == 2 else texts

@@ -8,9 +8,13 @@ are of integers, so their order does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 import onnx_ir as ir
 from onnxscript import OpBuilder
+
+from tools.inference.onnx_graph import dense_float32
 
 HIGHEST = 127
 ZERO_POINT = np.uint8(128)
@@ -38,3 +42,11 @@ def dense_int8(op: OpBuilder, inputs: ir.Value, kernel: np.ndarray, bias: np.nda
     scaled = op.DequantizeLinear(product, row_scales, axis=0)
     scaled = op.Mul(scaled, op.initializer(ir.tensor(column_scales), f"{name}.scales"))
     return op.Add(scaled, op.initializer(ir.tensor(bias), f"{name}.bias"))
+
+
+def dense_int8_except(layers: Collection[int]) -> Callable:
+    """`dense_int8`, and `dense_float32` in the given layers of the encoder, counted from 0."""
+    prefixes = tuple(f"layer_{layer}." for layer in layers)
+    return lambda op, inputs, kernel, bias, name: (dense_float32 if name.startswith(prefixes) else dense_int8)(
+        op, inputs, kernel, bias, name
+    )

@@ -15,6 +15,10 @@ MARKERS = {
 }
 """Engine and precision -> marker."""
 
+RING = {"color": "black", "marker": "o", "markersize": 12, "fillstyle": "none"}
+FRONT = {"color": "0.6", "linewidth": 1}
+ONE_POINT = {"color": "0.3", "linewidth": 1.5, "linestyle": ":"}
+
 ENGINE = {"engine": "{engine}", "precision": "{precision}"}
 POINT = {"method": "{method}", "setting": "{setting}"} | ENGINE
 POINT |= {
@@ -79,38 +83,58 @@ def frame(result: dict) -> pandas.DataFrame:
     return points
 
 
-def figure(result: dict):
+def figure(*comparisons: dict):
     """Test score against milliseconds per text in batches of 32, with the 95 % intervals of the differences.
+
+    A panel a comparison. A ring marks AdapLeR as it was chosen, a dotted line what is one point below the fine-tuned
+    model.
 
     Returns:
         a matplotlib Figure.
     """
     from matplotlib.figure import Figure  # takes a second, which the tables do not need
     from matplotlib.lines import Line2D
+
+    rows, columns = -(-len(comparisons) // 2), min(2, len(comparisons))
+    drawing = Figure(figsize=(3 + 5 * columns, 0.5 + 3.8 * rows), layout="constrained")
+    panels = drawing.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(comparisons) :]:
+        axes.axis("off")
+    frames = [frame(result) for result in comparisons]
+    for axes, points, result in zip(panels, frames, comparisons, strict=False):
+        draw_points(axes, points)
+        axes.set(title=f"{result['task']}, {result['backbone']}", ylabel=f"test {result['metric']}")
+    points = pandas.concat(frames)
+    methods = [method for method in LAYOUT["colours"] if method in set(points["method"])]
+    handles = [Line2D([], [], color=LAYOUT["colours"][method], linewidth=4, label=method) for method in methods]
+    kinds = [kind for kind in MARKERS if kind in set(points["engine"] + ", " + points["precision"])]
+    handles += [Line2D([], [], color="0.3", marker=MARKERS[kind], linestyle="", label=kind) for kind in kinds]
+    handles.append(Line2D([], [], **RING, linestyle="", label="AdapLeR as chosen"))
+    handles.append(Line2D([], [], **FRONT, label="Pareto front"))
+    handles.append(Line2D([], [], **ONE_POINT, label="one point lost"))
+    drawing.legend(handles=handles, fontsize="small", loc="outside right upper")
+    drawing.suptitle("Score against time per text")
+    return drawing
+
+
+def draw_points(axes, points: pandas.DataFrame) -> None:
+    """The points of one comparison with their front, on a logarithmic axis of time."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    points, colours = frame(result), LAYOUT["colours"]
-    drawing = Figure(figsize=(9, 5), layout="constrained")
-    axes = drawing.subplots()
     front = points[points["front"] == "yes"].sort_values("time")
     times, scores = [*front["time"], points["time"].max()], [*front["score"], points["score"].max()]
-    axes.step(times, scores, where="post", color="0.6", linewidth=1, zorder=1)
+    axes.step(times, scores, where="post", zorder=1, **FRONT)
     for point in points.itertuples():
         errors = [[max(point.difference - point.low, 0)], [max(point.high - point.difference, 0)]]
-        style = {"color": colours[point.method], "marker": MARKERS[f"{point.engine}, {point.precision}"]}
+        style = {"color": LAYOUT["colours"][point.method], "marker": MARKERS[f"{point.engine}, {point.precision}"]}
         axes.errorbar(point.time, point.score, yerr=errors, elinewidth=0.7, capsize=2, alpha=0.9, **style)
         if point.setting and point.precision == "int8":
             axes.annotate(point.setting, (point.time, point.score), (5, 4), textcoords="offset points", fontsize=7)
-    methods = [method for method in colours if method in set(points["method"])]
-    handles = [Line2D([], [], color=colours[method], linewidth=4, label=method) for method in methods]
-    kinds = [kind for kind in MARKERS if kind in set(points["engine"] + ", " + points["precision"])]
-    handles += [Line2D([], [], color="0.3", marker=MARKERS[kind], linestyle="", label=kind) for kind in kinds]
-    handles.append(Line2D([], [], color="0.6", linewidth=1, label="Pareto front"))
-    axes.set(xscale="log", xlabel="milliseconds per text, batches of 32", ylabel=f"test {result['metric']}")
-    axes.set_title(f"{result['task']}, {result['backbone']}: score against time per text")
+        if point.method == "AdapLeR" and not point.setting:
+            axes.plot(point.time, point.score, **RING)
+    axes.axhline((points["score"] - points["difference"]).median() - 0.01, **ONE_POINT)
+    axes.set(xscale="log", xlabel="milliseconds per text, batches of 32")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
-    drawing.legend(handles=handles, fontsize="small", loc="outside right upper")
-    return drawing

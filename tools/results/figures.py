@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -11,71 +11,182 @@ matplotlib.use("Agg")
 
 import pandas
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from tools.common.atomic_files import atomic_write
-from tools.results.result_files import LAYOUT, by_section, run_label
+from tools.results import alternatives
+from tools.results.alternatives import ONE_POINT
+from tools.results.rationales import agreement_records
+from tools.results.result_files import LAYOUT, Results, aim
+from tools.results.verdict import task_records
+
+COLOURS = LAYOUT["colours"]
+MARKERS = "osD^v<>"
+LOSS = LAYOUT["task_goals"]["loss"]
 
 
-def draw_figures(results: list[dict], output: Path) -> None:
-    """Writes <task>_tradeoff, <task>_lengths and <task>_rationales of every task in the results."""
-    for (section, task), group in by_section(results):
-        for name, figure in LAYOUT["figures"].get(section, {}).items():
-            write_figure(output / f"{task}_{name}", ROWS[name](group), **figure, metric=group[0].get("metric"))
+def draw_figures(results: Results, output: Path) -> list[str]:
+    """Writes the figures that the results have numbers for; returns their names."""
+    drawn = {name: (rows_of(results), draw) for name, (rows_of, draw) in FIGURES.items()}
+    comparisons = results.of("alternatives")
+    drawn["overview"] = comparison_rows(comparisons), lambda _: alternatives.figure(*comparisons)
+    for result in comparisons:
+        drawn[f"{result['task']}_alternatives"] = comparison_rows([result]), partial(draw_comparison, result)
+    for task in {run["task"] for run in results.runs}:
+        runs = [run for run in results.runs if run["task"] == task]
+        drawn[f"{task}_tradeoff"] = tradeoff_rows(runs), draw_tradeoff
+    drawn = {name: values for name, values in drawn.items() if values[0]}
+    for name, (rows, draw) in drawn.items():
+        write_figure(output / name, pandas.DataFrame(rows), draw)
+    return sorted(drawn)
 
 
-def tradeoff_rows(summaries: list[dict]) -> list[dict]:
-    """Validation score and FLOPs speedup of BERT, every epoch of every AdapLeR run, and every eta_scale."""
+def draw_comparison(result: dict, _: pandas.DataFrame) -> Figure:
+    return alternatives.figure(result)
+
+
+def cost_rows(results: Results) -> list[dict]:
+    """Difference on test of each task, and its FLOPs speedup."""
     rows = []
-    for summary in summaries:
-        points = [("BERT", "fine-tuned", summary["bert"]["validation"])]
-        for run in summary["tried"]:
-            series = run_label(run["settings"])
-            epochs = enumerate(run["epochs"], start=1)
-            points += [(series, f"epoch {number}", log["validation"]) for number, log in epochs]
-        curve = (summary.get("eta_scales") or {}).get("curve", [])
-        points += [("eta scale", f"{point['eta_scale']:g}", point) for point in curve]
-        for series, point, values in points:
-            row = {"series": f"{series}, {summary['backbone']}, seed {summary['seed']}", "point": point}
-            rows.append({**row, "speedup": values["speedup"], "score": values[summary["metric"]]})
+    for record in task_records(results):
+        interval = {"mean": record["difference"], "low": record["low"], "high": record["high"]}
+        rows.append({"label": f"{record['task']}, {record['speedup']:.1f}x", "method": "AdapLeR", **interval})
     return rows
 
 
-def length_rows(summaries: list[dict]) -> list[dict]:
-    """Mean tokens that each layer of the evaluated model ran on; layer 0 is the input."""
+def draw_cost(table: pandas.DataFrame) -> Figure:
+    figure, axes = pyplot.subplots(figsize=(7, 1.4 + 0.4 * len(table)), layout="constrained")
+    draw_intervals(axes, table)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.axvline(-LOSS, **ONE_POINT, label="one point lost")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set(title="AdapLeR against the fine-tuned model on test, at times fewer FLOPs")
+    axes.set(xlabel="difference in points, 95 % interval")
+    return figure
+
+
+def draw_intervals(axes: pyplot.Axes, table: pandas.DataFrame) -> None:
+    """A line of points with intervals, the first row on top."""
+    for row in table.iloc[::-1].itertuples():
+        errors = [[row.mean - row.low], [row.high - row.mean]]
+        axes.errorbar(row.mean, row.label, xerr=errors, fmt="o", color=COLOURS[row.method], capsize=3)
+
+
+def rationale_rows(results: Results) -> list[dict]:
+    """False positive rate of each method on each task, mean over seeds with its interval."""
+    records = agreement_records(results)
+    return [{**r["fpr"], "task": r["task"], "label": r["method"], "method": r["method"]} for r in records]
+
+
+def draw_rationales(table: pandas.DataFrame) -> Figure:
+    tasks = table["task"].unique()
+    figure, panels = pyplot.subplots(
+        1, len(tasks), figsize=(2.5 + 3.5 * len(tasks), 3.2), squeeze=False, sharey=True, layout="constrained"
+    )
+    for axes, task in zip(panels[0], tasks, strict=True):
+        draw_intervals(axes, table[table["task"] == task])
+        axes.set(title=task, xlabel="false positive rate, 95 % interval")
+    figure.suptitle("Unmarked words kept, at equal numbers of words")
+    return figure
+
+
+def tradeoff_rows(runs: list[dict]) -> list[dict]:
+    """Validation score (in points) and speedup of the fine-tuned model, of each epoch, and of the chosen point."""
     rows = []
-    for summary in summaries:
-        series = f"{summary['backbone']}, seed {summary['seed']}"
-        lengths = enumerate(summary["adapler"]["validation"]["mean_lengths"])
-        rows += [{"series": series, "layer": layer, "tokens": tokens} for layer, tokens in lengths]
+    for run in runs:
+        metric, chosen = run["metric"], run["splits"]["validation"]
+        points = [("fine-tuned", 1.0, chosen["fine_tuned"], {})]
+        for tried in run["tried"]:
+            epochs = [log["validation"] for log in tried["epochs"]]
+            points += [(f"epochs, {aim(tried['settings'])}", log["speedup"], log[metric], {}) for log in epochs]
+        points.append((f"chosen, seed {run['seed']}", chosen["speedup"], chosen["score"], chosen))
+        for series, speedup, score, interval in points:
+            ends = {end: 100 * (interval["fine_tuned"] + interval[end]) for end in ("low", "high") if interval}
+            values = {"task": run["task"], "metric": metric, "seed": run["seed"], "series": series}
+            rows.append({**values, "speedup": speedup, "score": 100 * score, **ends})
     return rows
 
 
-def rationale_rows(results: list[dict]) -> list[dict]:
-    """Agreement with the marked words, by method and layer; every method keeps as many words as AdapLeR."""
+def draw_tradeoff(table: pandas.DataFrame) -> Figure:
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    seeds = table["seed"].unique().tolist()
+    for (seed, series), points in table.groupby(["seed", "series"], sort=False):
+        is_chosen, is_first = series.startswith("chosen"), seed == seeds[0]
+        values = {"marker": MARKERS[seeds.index(seed) % len(MARKERS)], "linestyle": ""}
+        values |= {"color": COLOURS["BERT" if series == "fine-tuned" else "AdapLeR"]}
+        values |= {"label": series if is_chosen or is_first else None}
+        if is_chosen:
+            errors = (points["score"] - points["low"], points["high"] - points["score"])
+            axes.errorbar(points["speedup"], points["score"], errors, markersize=9, capsize=4, **values)
+        else:
+            axes.plot(points["speedup"], points["score"], alpha=1 if series == "fine-tuned" else 0.4, **values)
+    lowest = table.loc[table["series"] == "fine-tuned", "score"].mean() - LOSS
+    axes.axhline(lowest, **ONE_POINT, label="fine-tuned minus one point")
+    task, metric = table["task"].iloc[0], table["metric"].iloc[0]
+    axes.set(title=f"{task}: score on validation against speed", xlabel="FLOPs speedup")
+    axes.set(ylabel=f"{metric} in points, 95 % interval of the difference")
+    axes.legend(fontsize="small")
+    return figure
+
+
+def comparison_rows(comparisons: list[dict]) -> list[dict]:
+    """Score on test and time of AdapLeR and its alternatives."""
+    names = ["method", "setting", "engine", "precision", "time", "score", "difference", "low", "high", "front"]
+    tables = [alternatives.frame(result)[names].assign(task=result["task"]) for result in comparisons]
+    return pandas.concat(tables).to_dict("records") if tables else []
+
+
+def review_rows(results: Results) -> list[dict]:
+    """The first review of the first comparison of reviews: one row a word, with the layers that it passed."""
     rows = []
-    for method, layers in itertools.chain.from_iterable(result["layers"].items() for result in results):
-        rows += [{"series": method, "layer": layer, **means} for layer, means in enumerate(layers, start=1)]
+    for result in results.of("reviews")[:1]:
+        review = result["reviews"][0]
+        values = {"answer": f"{review['label']} ({review['score']:.2f})", "layers": len(review["lengths"]) - 1}
+        values |= {"model": f"{result['task']}, {result['backbone']}", "speedup": review["speedup"]}
+        rows += [{**values, "word": word["word"], "passed": sum(word["alive"])} for word in review["words"]]
     return rows
 
 
-ROWS = {"tradeoff": tradeoff_rows, "lengths": length_rows, "rationales": rationale_rows}
-"""Figure -> the numbers in it; `series` names the line that a row belongs to."""
+def draw_review(table: pandas.DataFrame, columns: int = 96) -> Figure:
+    """The review once a layer, in lines of equally wide letters; words that were dropped are pale."""
+    first, line, column, places = table.iloc[0], 0, 0, []
+    for word in table["word"]:
+        if column + len(word) > columns:
+            line, column = line + 1, 0
+        places.append((line, column))
+        column += len(word) + 1
+    block, layers = line + 2.8, int(first["layers"])
+    figure = pyplot.figure(figsize=(7.3, 0.17 * (block * (layers + 1) + 2)))
+    axes = figure.add_axes([0.02, 0.01, 0.96, 0.98])
+    axes.set(xlim=(0, columns), ylim=(block * (layers + 1) + 1.6, 0))
+    axes.axis("off")
+    model, answer = f"AdapLeR ({first['model']})", f"{first['answer']}, {first['speedup']:.1f}x fewer FLOPs"
+    title = f"A review through the layers of {model}: {answer}"
+    axes.text(0, 0.8, title, weight="bold", fontsize=9)
+    for layer in range(layers + 1):
+        is_left, top = table["passed"] >= layer, 2.6 + layer * block
+        name = f"after layer {layer}'s removal" if layer else "input"
+        heading = f"{name}: {is_left.sum()} of {len(table)} words"
+        axes.text(0, top, heading, color=COLOURS["AdapLeR"], weight="bold", fontsize=9)
+        for word, (line, column), stays in zip(table["word"], places, is_left, strict=True):
+            colour = "black" if stays else "#d0d0d0"
+            axes.text(column, top + 1.1 + line, word, color=colour, family="monospace", fontsize=8.5)
+    return figure
 
 
-def write_figure(stem: Path, rows: list[dict], x: str, y: str, labels: list[str], metric: str = "", **_) -> None:
-    """Writes <stem>.csv and <stem>.png. Only curves over layers or eta_scale are joined by lines."""
-    table = pandas.DataFrame(rows)
+FIGURES = {
+    "cost": (cost_rows, draw_cost),
+    "rationales": (rationale_rows, draw_rationales),
+    "review": (review_rows, draw_review),
+}
+"""Figure -> its numbers of all results, and the function that draws them."""
+
+
+def write_figure(stem: Path, table: pandas.DataFrame, draw) -> None:
+    """Writes <stem>.csv and <stem>.png."""
     with atomic_write(stem.with_suffix(".csv")) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\r\n")
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for series, points in table.groupby("series", sort=False):
-        line = "-" if x == "layer" or series.startswith("eta scale") else ""
-        axes.plot(points[x], points[y], marker="o", linestyle=line, label=series)
-    axes.set(xlabel=labels[0], ylabel=labels[1].format(metric=metric))
-    if x == "layer":
-        axes.set(ylim=(0, None), xticks=table[x].unique())
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    figure = draw(table)
     with atomic_write(stem.with_suffix(".png")) as temporary:
         figure.savefig(temporary, dpi=120, metadata={"Software": None})
     pyplot.close(figure)

@@ -1,17 +1,60 @@
-"""The files of numbers in results/, the layout of the pages, and the values that several tables need."""
+"""The files of numbers in results/, which of them are current, and the values that several tables need."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 LAYOUT = tomllib.loads(Path(__file__).with_name("layout.toml").read_text(encoding="utf-8"))
-"""Fixed text, columns of the tables, and figures."""
+"""Fixed text, columns of the tables, and goals."""
+PAPER = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
+"""What the paper reports, and what the tasks cost that were not run."""
 PER_RUN = ("backbone_name", "data_seed", "data_dir", "gpu", "resume", "save_name")
 """Flags in which the runs of one setting may differ."""
+OF_NO_MODEL = ("training", "loading", "faults")
+"""Kinds of results that no trained model is needed for."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The result files of a folder.
+
+    Attributes:
+        runs: current runs; their scores have intervals.
+        superseded: runs in `tried`, and runs of before differences had intervals.
+        others: current benchmarks and comparisons.
+        outdated: those of a superseded run's model.
+        looks: looks at test sets that no file shows.
+    """
+
+    runs: list[dict]
+    superseded: list[dict]
+    others: list[dict]
+    outdated: list[dict]
+    looks: list[dict]
+
+    def of(self, name: str, task: str | None = None) -> list[dict]:
+        """The current benchmarks or comparisons of a kind, of one task or of all."""
+        return [result for result in self.others if kind(result) == name and task in (None, result["task"])]
+
+
+def read_folder(folder: Path) -> Results:
+    """All results in a folder, in the order of the files' names."""
+    results, superseded = (read_results(sorted(path.glob("*.json"))) for path in (folder, folder / "tried"))
+    runs = [result for result in results if kind(result) == "run" and "splits" in result]
+    older = [result for result in results if kind(result) == "run" and "splits" not in result]
+    others = [result for result in results if kind(result) != "run"]
+    looks = folder / "test_looks.toml"
+    return Results(
+        runs,
+        superseded + [run for run in older if run not in superseded],
+        [result for result in others if is_current(result, runs)],
+        [result for result in others if not is_current(result, runs)],
+        tomllib.loads(looks.read_text(encoding="utf-8"))["look"] if looks.exists() else [],
+    )
 
 
 def read_results(files: Sequence[Path]) -> list[dict]:
@@ -24,12 +67,19 @@ def kind(result: dict) -> str:
     return result.get("kind", "run")
 
 
-def by_section(results: list[dict]) -> list[tuple[tuple[str, str | None], list[dict]]]:
-    """((kind, task), results of that kind and task), in the order of the page."""
-    kinds = list(LAYOUT["sections"])
-    ordered = sorted(results, key=lambda result: (kinds.index(kind(result)), result.get("task") or ""))
-    groups = itertools.groupby(ordered, key=lambda result: (kind(result), result.get("task")))
-    return [(key, list(group)) for key, group in groups]
+def is_current(result: dict, runs: list[dict]) -> bool:
+    """Whether a benchmark or comparison needs no trained model, or is about the model of one of the runs."""
+    if kind(result) in OF_NO_MODEL or result.get("task") is None:
+        return True
+    for run in runs:
+        values = {name: run[name] for name in ("task", "backbone", "seed")}
+        values["model"] = Path(run["adapler"]["model"]).name.removesuffix(".h5")
+        names = values.keys() & result.keys()
+        if kind(result) != "alternatives":
+            names.add("model")
+        if all(result.get(name) == values[name] for name in names):
+            return True
+    return False
 
 
 def flags(settings: dict) -> str:
@@ -38,23 +88,21 @@ def flags(settings: dict) -> str:
     return " ".join(f"--{name.upper()} {settings[name]}".removesuffix(" True") for name in names)
 
 
-def run_label(settings: dict) -> str:
-    """What tells a run of stage 3 from the task's other runs."""
+def aim(settings: dict) -> str:
+    """What a run of stage 3 was trained for: a speedup, or weights of the losses."""
     if settings.get("target_speedup"):
-        return "{save_name}: target {target_speedup:g}x".format(**settings)
-    return "{save_name}: gamma {gamma}, phi {phi}".format(**settings)
+        return "target {target_speedup:g}x".format(**settings)
+    return "gamma {gamma}, phi {phi}".format(**settings)
 
 
 def training_values(settings: dict) -> dict:
     """Settings of stage 3, with numbers of training and held-out examples, learning rates and the starting model."""
     names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
-    default = settings["learning_rate"]
-    if settings.get("target_speedup"):
-        default = "by the target"
+    default = "by the target" if settings.get("target_speedup") else settings["learning_rate"]
     rates = ", ".join(str(settings[name] or default) for name in names)
     start = "fine-tuned" if settings["initial_model_path"] else "pretrained"
     rows, held_out = settings["max_train_examples"] or "all", settings.get("hold_out") or ""
-    return settings | {"rows": rows, "held_out": held_out, "rates": rates, "start": start}
+    return settings | {"rows": rows, "held_out": held_out, "rates": rates, "start": start, "aim": aim(settings)}
 
 
 def split_records(summary: dict) -> list[dict]:
@@ -62,13 +110,20 @@ def split_records(summary: dict) -> list[dict]:
     records, metric = [], summary["metric"]
     settings = training_values(summary["settings"]["train_adapler"])
     for split in ("validation", "test"):
-        if scores := summary["adapler"].get(split):
+        scores = summary["adapler"].get(split)
+        if scores:
             tokens = ", ".join(f"{length:.1f}" for length in scores["mean_lengths"])
-            records.append({**settings, **summary, **scores, "split": split, "tokens": tokens})
+            comparison = summary.get("splits", {}).get(split, {})
+            records.append({**settings, **summary, **scores, "split": split, "tokens": tokens, **points(comparison)})
             if metric in scores:
                 before, after = summary["bert"][split][metric], scores[metric]
-                records[-1] |= {"BERT": before, "AdapLeR": after, "difference": after - before}
+                records[-1] |= {"BERT": before, "AdapLeR": after, "difference": 100 * (after - before)}
     return records
+
+
+def points(interval: dict) -> dict:
+    """The difference and its interval in points; the other values are left out."""
+    return {name: 100 * interval[name] for name in ("difference", "low", "high") if name in interval}
 
 
 def chosen_point(scales: dict | None) -> dict | None:

@@ -1,86 +1,98 @@
-"""Prints means and standard deviations over seeds, from summaries of runs (tools.evaluation.run_summary)."""
+"""Prints means over seeds with 95 % intervals, from summaries of runs (tools.evaluation.run_summary)."""
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas
+from scipy import stats
 
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import SUMMARIES
-from tools.results.result_files import flags, kind, read_results, split_records
+from tools.results.result_files import LAYOUT, flags, kind, points, read_results, split_records
 
 GROUP = ["task", "backbone", "rows", "split", "metric", "setting"]
+ENOUGH_SEEDS = 3
+"""From so many seeds on, an interval counts their spread."""
 
 
-HEADLINE = ["task", "metric", "BERT", "AdapLeR", "difference", "FLOPs speedup"]
+def interval_over_seeds(intervals: list[dict], value: str) -> dict[str, float]:
+    """Mean of one value per seed, with a 95 % interval of the mean: {value, low, high}.
+
+    Each seed's interval is a bootstrap over the examples. The seeds share these, so the errors of the seeds are taken
+    as fully correlated: the distances from the mean to its ends are the means of the seeds' distances. From three seeds
+    on, the half-width of Student's interval over the seeds is added as the root of the sum of squares. Both make the
+    interval rather too wide than too narrow.
+    """
+    values = np.array([interval[value] for interval in intervals])
+    spread = 0.0
+    if len(values) >= ENOUGH_SEEDS:
+        spread = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    below = np.mean(values - [interval["low"] for interval in intervals])
+    above = np.mean([interval["high"] for interval in intervals] - values)
+    mean = values.mean()
+    ends = {"low": mean - np.hypot(below, spread), "high": mean + np.hypot(above, spread)}
+    return {name: float(number) for name, number in ({value: mean} | ends).items()}
 
 
-def headline_table(results: list[dict]) -> str:
-    """The table of the README: scores and speedup of each real task."""
-    table = seeds_frame(results)
-    return markdown(table[table["task"] != "demo"][HEADLINE].to_dict("records"))
-
-
-def seeds_table(results: list[dict]) -> str:
-    """The table of `seeds_frame`."""
-    return markdown(seeds_frame(results).to_dict("records"))
-
-
-def seeds_frame(results: list[dict]) -> pandas.DataFrame:
-    """One row a task, backbone and setting, scored on the test split if its labels are known, otherwise on validation.
+def seed_records(runs: list[dict]) -> list[dict]:
+    """One record a task, backbone and setting: means over seeds, on test or, if its labels are hidden, on validation.
 
     Raises:
         UserError: there is no run, or two results are of one run.
     """
-    benchmarks = [result for result in results if kind(result) == "alternatives"]
-    runs = pandas.DataFrame([run_values(result, benchmarks) for result in results if kind(result) == "run"])
-    if runs.empty:
+    if not runs:
         raise UserError("there is no summary of a run; run run_files/run_task.sh first")
-    for run in runs[runs.duplicated([*GROUP, "seeds"])].itertuples():
-        raise UserError(f"two results of {run.task}, {run.backbone} have the same seed {run.seeds}; remove one of them")
-    score, speedup = partial(mean_and_deviation, form=".4f"), partial(mean_and_deviation, form=".2f", unit="x")
-    cells = {"seeds": join, "BERT": score, "AdapLeR": score, "difference": partial(score, sign="+")}
-    cells |= {"FLOPs speedup": speedup, "wall-clock speedup": speedup, "commit": join}
-    table = runs.groupby(GROUP, as_index=False).agg(cells).drop(columns="setting")
-    table.insert(3, "seeds", table.pop("seeds"))
-    return table
+    table = pandas.DataFrame(map(run_values, runs))
+    for run in table[table.duplicated([*GROUP, "seed"])].itertuples():
+        raise UserError(f"two results of {run.task}, {run.backbone} have the same seed {run.seed}; remove one of them")
+    return [seeds_record(group) for _, group in table.groupby(GROUP)]
 
 
-def run_values(run: dict, benchmarks: list[dict]) -> dict:
-    """What the average over seeds needs of one run: its last split with known labels, and its setting."""
+def seeds_record(group: pandas.DataFrame) -> dict:
+    """The means over the seeds of one setting; scores and differences are in points."""
+    first = group.iloc[0]
+    record = {name: first[name] for name in ("task", "backbone", "rows", "split", "metric", "examples", "mean_lengths")}
+    record |= {"seeds": join(group["seed"]), "commit": join(group["commit"]), "target": first["target_speedup"]}
+    record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
+    record |= points(interval_over_seeds(group.to_dict("records"), "difference"))
+    record |= {"asked": f"{first['target_speedup']:g}x" if first["target_speedup"] else "as published"}
+    record |= {"speedup": group["speedup"].mean(), "certainty": certainty(record)}
+    return record | {"goal": goal(record)}
+
+
+def run_values(run: dict) -> dict:
+    """What the mean over seeds needs of one run: its last split with known labels, and its setting."""
     record = [record for record in split_records(run) if "AdapLeR" in record][-1]
     setting = []
     for stage, settings in run["settings"].items():
         start = bool(settings.get("initial_model_path"))  # the path itself differs from seed to seed
         setting.append(f"{stage} {flags({**settings, 'initial_model_path': start})}")
-    speedups = {"FLOPs speedup": record["speedup"], "wall-clock speedup": wall_clock_speedup(run, benchmarks)}
-    return {**record, **speedups, "seeds": run["seed"], "rows": str(record["rows"]), "setting": "; ".join(setting)}
+    values = {**record, **run["splits"][record["split"]], "target_speedup": run["target_speedup"] or 0}
+    return {**values, "rows": str(record["rows"]), "setting": "; ".join(setting)}
 
 
-def wall_clock_speedup(run: dict, benchmarks: list[dict]) -> float | None:
-    """Speed of lr_mode over that of BERT, both in TensorFlow in float32, in batches of 32; None if not measured."""
-    names = ("task", "backbone", "seed")
-    for benchmark in benchmarks:
-        if all(benchmark[name] == run[name] for name in names):
-            points = [point for point in benchmark["points"] if point["engine"] == "TensorFlow"]
-            times = {
-                point["method"]: point["milliseconds"]["32"]["p50"]
-                for point in points
-                if point["precision"] == "float32"
-            }
-            return times["BERT"] / times["AdapLeR"]
-    return None
+def certainty(interval: dict) -> str:
+    """Whether a difference is distinguishable from zero, in words."""
+    if interval["low"] <= 0 <= interval["high"]:
+        return "not distinguishable from zero"
+    return "a loss" if interval["high"] < 0 else "a gain"
 
 
-def mean_and_deviation(values: pandas.Series, form: str, unit: str = "", sign: str = "") -> str:
-    """Mean ± standard deviation; the value itself if there is one, blank if there is none."""
-    values = values.dropna()
-    mean = f"{values.mean():{sign}{form}}" if len(values) else ""
-    return f"{mean} ± {values.std():{form}}{unit}" if len(values) > 1 else mean and mean + unit
+def goal(record: dict) -> str:
+    """Whether a task's goal is reached: its speedup, at a loss on test that is surely at most the allowed one."""
+    goals = LAYOUT["task_goals"]
+    wanted = goals["speedups"].get(record["task"])
+    if wanted is None or record["target"] != wanted or record["split"] != "test":
+        return "no goal"
+    if record["speedup"] < wanted * (1 - goals["tolerance"]):
+        return "missed, too slow"
+    if record["low"] > -goals["loss"]:
+        return "reached"
+    return "missed" if record["high"] < -goals["loss"] else "undecided"
 
 
 def join(values: pandas.Series) -> str:
@@ -94,8 +106,10 @@ def main() -> None:
     parser.add_argument("--TASK", "--task", help="only results of this task")
     arguments = parser.parse_args()
     results = read_results(arguments.files or sorted(SUMMARIES.glob("*.json")))
+    runs = [result for result in results if kind(result) == "run" and "splits" in result]
     try:
-        print(seeds_table([result for result in results if arguments.TASK in (None, result.get("task"))]))
+        records = seed_records([run for run in runs if arguments.TASK in (None, run["task"])])
+        print(markdown(records, LAYOUT["columns"]["seeds"]))
     except UserError as error:
         parser.error(str(error))
 

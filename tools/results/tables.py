@@ -16,7 +16,9 @@ ROUNDS = "{0:.2f} ({1:.2f}-{2:.2f})"
 
 def run_table(summary: dict) -> str:
     """Scores of BERT and AdapLeR, speedup, mean tokens, agreement of lr_mode and soft mode, and times of one run."""
-    return f"{markdown(split_records(summary), COLUMNS['run'])}\n\n{LAYOUT['times'].format(**summary['seconds'])}"
+    return (
+        f"{markdown(split_records(summary), COLUMNS['run'])}\n\n{LAYOUT['pages']['times'].format(**summary['seconds'])}"
+    )
 
 
 def points_table(points: list[dict], columns: dict[str, str], score: str) -> str:
@@ -62,6 +64,14 @@ def superseded_table(summaries: list[dict]) -> str:
 def rationale_table(result: dict) -> str:
     """Metrics of every method, with bootstrap intervals."""
     return markdown([{"method": name, **values} for name, values in result["methods"].items()], COLUMNS["rationales"])
+
+
+def reviews_table(result: dict) -> str:
+    """The answer to each review, with its speedup and the tokens that each layer ran on."""
+    records = []
+    for review in result["reviews"]:
+        records.append(review | {"tokens": ", ".join(map(str, review["lengths"]))})
+    return markdown(records, COLUMNS["reviews"])
 
 
 def training_table(result: dict) -> str:

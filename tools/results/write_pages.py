@@ -1,6 +1,6 @@
-"""Writes RESULTS.md and results/figures/ from the committed files in results/, as layout.toml says.
+"""Writes RESULTS.md, a page per task and of benchmarks, the README's headline, and the figures, from results/.
 
-With another folder, such as directory/results, writes its RESULTS.md and figures/ into it.
+With another folder, such as directory/results, writes all of it but the README into that folder.
 """
 
 from __future__ import annotations
@@ -9,34 +9,163 @@ import argparse
 import sys
 from pathlib import Path
 
+import pandas
+
 from tools.common.atomic_files import atomic_write
+from tools.common.markdown import markdown
 from tools.common.paths import README, RESULTS, RESULTS_PAGE
 from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
-from tools.results.result_files import LAYOUT, by_section, flags, kind, read_results, training_values
-from tools.results.seed_means import headline_table, seeds_table
+from tools.results.rationales import agreement_records, claims
+from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
+from tools.results.seed_means import ENOUGH_SEEDS, join
+from tools.results.verdict import GENERATED, listing, short_requests, task_records, verdict, without_data
+
+COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
+HEADLINE_TASKS = 5
 
 
-def page(folder: Path, output: Path = RESULTS_PAGE) -> str:
-    """The page `output` about the result files in `folder`, and about those of superseded runs in `folder`/tried."""
-    current, superseded = (read_results(sorted(path.glob("*.json"))) for path in (folder, folder / "tried"))
-    parts = [LAYOUT["introduction"], seeds_table(current)]
+def pages(folder: Path, output: Path) -> dict[Path, str]:
+    """File -> text of the page `output`, of the pages of tasks, and of that of benchmarks."""
+    results = read_folder(folder)
+    texts = {output: results_page(results, folder, output)}
+    home = {"home": output.name, "home_link": output.name if folder == output.parent else f"../{output.name}"}
+    for task in sorted({run["task"] for run in results.runs + results.superseded}):
+        texts[folder / f"{task}.md"] = task_page(results, task, home)
+    texts[folder / "benchmarks.md"] = benchmarks_page(results, home)
+    return {file: "\n\n".join(filter(None, map(str.strip, parts))) + "\n" for file, parts in texts.items()}
+
+
+def results_page(results: Results, folder: Path, output: Path) -> list[str]:
+    """Verdict, figure, scores, speeds, the paper's scores, rationales, protocol, looks at test sets, links."""
+    link = "" if folder == output.parent else f"{folder.name}/"
+    records = task_records(results)
+    parts = [LAYOUT["introduction"], verdict(results)]
+    parts += figure(results, link)
+    if records:
+        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"]))
+        parts.append(markdown(records, COLUMNS["scores"]))
+        timed = [record for record in records if record["gains"]]
+        speeds = [PARTS["speeds"], markdown(timed, COLUMNS["speed"])]
+        parts += speeds if timed else [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
+    parts += [*paper_part(records), PARTS["no_help"].format(list=no_help(results, records))]
+    parts += rationale_part(results, link)
+    parts += [PARTS["protocol"].format(seeds=ENOUGH_SEEDS), markdown(looks(results), COLUMNS["looks"])]
+    tasks = sorted({run["task"] for run in results.runs + results.superseded})
+    links = listing([f"[{task}]({link}{task}.md)" for task in tasks])
+    return [*parts, PARTS["links"].format(tasks=links, benchmarks=f"{link}benchmarks.md")]
+
+
+def figure(results: Results, link: str) -> list[str]:
+    """The page's figure: AdapLeR against its alternatives or, before these are measured, what it costs."""
+    if not results.of("alternatives") and not task_records(results):
+        return []
+    name = "overview" if results.of("alternatives") else "cost"
+    return [PARTS["figure"].format(title=PARTS["titles"][name], picture=f"{link}figures/{name}.png")]
+
+
+def paper_part(records: list[dict]) -> list[str]:
+    """The paper's scores beside ours, and what the tasks cost that have no result."""
+    both = [record | PAPER["tasks"][record["task"]] for record in records if record["task"] in PAPER["tasks"]]
+    parts = [PARTS["paper"].format(**PAPER), markdown(both, COLUMNS["paper"])] if both else []
+    cost, costs = PAPER["cost"], []
+    for task in without_data(records):
+        rows = PAPER["tasks"][task]["rows"]
+        costs.append(f"{rows * cost['passes'] * cost['flops']:.1e} FLOPs for {task} ({rows:,} rows)")
+    if costs:
+        names = listing(without_data(records))
+        parts.append(PARTS["unmeasured"].format(list=names, costs=listing(costs), tokens=cost["tokens"]))
+    return ["## Beside the paper", *parts]
+
+
+def no_help(results: Results, records: list[dict]) -> str:
+    """Short requests, and the tasks that miss their goal or may."""
+    lines = short_requests(results, [record for record in records if record["gains"]])
+    for record in records:
+        if record["goal"] not in ("reached", "no goal"):
+            values = "{task}, goal {goal}: {difference:+.1f} points ({low:+.1f} to {high:+.1f}) at {speedup:.2f}x"
+            lines.append(f"{values.format(**record)}, {record['mean_lengths'][0]:.0f} tokens a text.")
+    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
+
+
+def rationale_part(results: Results, link: str) -> list[str]:
+    """The table of agreement and the claim's verdicts; which tasks wait for a comparison."""
+    records, parts = agreement_records(results), ["## Rationales"]
+    if records:
+        parts += [PARTS["rationales"], markdown(records, COLUMNS["agreement"])]
+        parts += ["\n".join(f"- {sentence}" for sentence in claims(records))]
+        parts.append(
+            PARTS["figure"].format(title=PARTS["titles"]["rationales"], picture=f"{link}figures/rationales.png")
+        )
+    old = {result["task"] for result in results.outdated if kind(result) == "rationales"}
+    waiting = sorted(old - {record["task"] for record in records} - {GENERATED})
+    if waiting:
+        parts.append(PARTS["rationales_wait"].format(tasks=listing(waiting)))
+    if results.of("reviews"):
+        parts.append(PARTS["figure"].format(title=PARTS["titles"]["review"], picture=f"{link}figures/review.png"))
+    return parts
+
+
+def looks(results: Results) -> list[dict]:
+    """Every look at a test set: those that were written down, and those that the current files show."""
+    shown = []
+    for run in results.runs:
+        if "test" in run["splits"]:
+            setting = aim(run["settings"]["train_adapler"])
+            shown.append(
+                {"date": run.get("date", ""), "task": run["task"], "seeds": str(run["seed"]), "setting": setting}
+            )
+    for result in results.others:
+        if result.get("split") == "test" or kind(result) == "alternatives":
+            names = {"task": result["task"], "seeds": str(result["seed"]), "setting": kind(result)}
+            shown.append({"date": result.get("date", ""), **names})
+    if not shown:
+        return results.looks
+    table = pandas.DataFrame(shown).groupby(["date", "task", "setting"], as_index=False).agg({"seeds": join})
+    return results.looks + table.assign(why="current result, once a seed").to_dict("records")
+
+
+def task_page(results: Results, task: str, home: dict) -> list[str]:
+    """Flags and results of a task's current runs, figures, comparisons of its models, and superseded runs."""
+    runs = [run for run in results.runs if run["task"] == task]
+    parts = [PAGES["task"].format(task=task, **home), *map(run_section, runs)]
+    if runs:
+        title = PARTS["titles"]["tradeoff"].format(task=task)
+        parts.append(PARTS["figure"].format(title=title, picture=f"figures/{task}_tradeoff.png"))
+    for name in ("alternatives", "rationales", "reviews"):
+        parts += map(SECTIONS[name], results.of(name, task))
+    superseded = [run for run in results.superseded if run["task"] == task]
+    outdated = [result for result in results.outdated if kind(result) == "rationales" and result["task"] == task]
     if superseded:
-        parts += [LAYOUT["superseded"], tables.superseded_table(superseded)]
-    for (section, task), group in by_section(current):
-        parts += map(SECTIONS[section], group)
-        for name, figure in LAYOUT["figures"].get(section, {}).items():
-            picture = folder / "figures" / f"{task}_{name}.png"
-            parts.append(f"![{task}: {figure['caption']}]({picture.relative_to(output.parent)})")
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+        parts += [PAGES["superseded"], tables.superseded_table(superseded)]
+    return parts + [old_section(result) for result in outdated]
 
 
-def with_headline(readme: str, results: list[dict]) -> str:
+def benchmarks_page(results: Results, home: dict) -> list[str]:
+    """Every measurement of time, memory and robustness, with those of superseded models last."""
+    order = [name for name in SECTIONS if name not in ("run", "alternatives", "rationales", "reviews")]
+    current = sorted((r for r in results.others if kind(r) in order), key=lambda r: order.index(kind(r)))
+    old = [old_section(result) for result in results.outdated if kind(result) in order]
+    return [PAGES["benchmarks"].format(**home), *(SECTIONS[kind(r)](r) for r in current), *old]
+
+
+def old_section(result: dict) -> str:
+    """The section of a result of a superseded model, which says so."""
+    title, text = SECTIONS[kind(result)](result).split("\n\n", 1)
+    return f"{title} (superseded model)\n\n{PAGES['outdated']} {text}"
+
+
+def with_headline(readme: str, results: Results) -> str:
     """The README's text with the headline table and figure of the results between its two marks."""
     before, start, rest = readme.partition("<!-- headline: written by python -m tools.results.write_pages -->\n")
     _, end, after = rest.partition("<!-- end of headline -->")
-    block = f"{LAYOUT['headline'].strip()}\n\n{headline_table(results)}\n\n{LAYOUT['headline_figure'].strip()}\n"
-    return f"{before}{start}{block}{end}{after}"
+    order = list(LAYOUT["task_goals"]["speedups"])
+    records = [record for record in task_records(results) if record["task"] in order]
+    records = sorted(records, key=lambda record: order.index(record["task"]))[:HEADLINE_TASKS]
+    table = markdown(records, COLUMNS["headline"]) if records else ""
+    parts = [verdict(results), table, *figure(results, f"{RESULTS.name}/")]
+    block = "\n\n".join(filter(None, map(str.strip, parts)))
+    return f"{before}{start}{block}\n{end}{after}"
 
 
 def measured(result: dict, *parts: str, **values) -> str:
@@ -52,36 +181,11 @@ def measured(result: dict, *parts: str, **values) -> str:
 
 def run_section(summary: dict) -> str:
     """Flags and results of one run, and everything that was tried for it."""
-    parts = [tables.run_table(summary)]
-    if len(summary["tried"]) > 1:
-        parts += ["All settings that were tried, by validation scores:", tables.tried_table(summary)]
+    parts = [tables.run_table(summary), PAGES["epochs"], tables.tried_table(summary)]
     if summary.get("eta_scales"):
-        table = tables.scales_table(summary["metric"], summary["eta_scales"])
-        parts += ["All values of `eta_scale` that were tried (`python -m tools.evaluation.choose_eta_scale`):", table]
+        parts += [PAGES["scales"], tables.scales_table(summary["metric"], summary["eta_scales"])]
     stages = {stage: flags(settings) for stage, settings in summary["settings"].items()}
     return measured(summary, *parts, **stages, start=training_values(summary["settings"]["train_adapler"])["start"])
-
-
-def claim(result: dict) -> str:
-    """Whether the paper's claim held: fewer false positives than saliency and attention at equal numbers of words.
-
-    By the intervals of the differences, example by example, of the other methods' false positive rates from AdapLeR's.
-    """
-    methods: dict[str, list[str]] = {"fewer than": [], "more than": [], "about as many as": []}
-    for name, difference in result["fpr_over_adapler"].items():
-        if name == "random":
-            continue
-        if difference["low"] > 0:
-            methods["fewer than"].append(f"“{name}”")
-        elif difference["high"] < 0:
-            methods["more than"].append(f"“{name}”")
-        else:
-            methods["about as many as"].append(f"“{name}”")
-    verdicts = [f"{verdict} {', '.join(names)}" for verdict, names in methods.items() if names]
-    held = "held in part" if methods["fewer than"] else "did not hold"
-    if methods["fewer than"] and len(verdicts) == 1:
-        held = "held"
-    return f"The paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}."
 
 
 SECTIONS = {
@@ -89,7 +193,8 @@ SECTIONS = {
     "inference": lambda result: measured(result, inference_tables(result)),
     "alternatives": lambda result: measured(result, alternatives.tables(result)),
     "training": lambda result: measured(result, tables.training_table(result)),
-    "rationales": lambda result: measured(result, tables.rationale_table(result), claim=claim(result)),
+    "rationales": lambda result: measured(result, tables.rationale_table(result)),
+    "reviews": lambda result: measured(result, tables.reviews_table(result)),
     "loading": lambda result: measured(result, tables.loading_table([result])),
     "precision": lambda result: measured(result, tables.precision_table(result)),
     "faults": lambda result: measured(result, tables.faults_table(result), tables.bad_inputs_table(result)),
@@ -104,16 +209,15 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     output = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
-    text = page(folder, output)
-    pages = {output: text}
+    texts = pages(folder, output)
     if output == RESULTS_PAGE:
-        pages[README] = with_headline(README.read_text(encoding="utf-8"), read_results(sorted(folder.glob("*.json"))))
+        texts[README] = with_headline(README.read_text(encoding="utf-8"), read_folder(folder))
     if arguments.check:
-        sys.exit(any(not file.exists() or file.read_text(encoding="utf-8") != text for file, text in pages.items()))
+        sys.exit(any(not file.exists() or file.read_text(encoding="utf-8") != text for file, text in texts.items()))
     from tools.results.figures import draw_figures  # takes a second, which --check does not need
 
-    draw_figures(read_results(sorted(folder.glob("*.json"))), folder / "figures")
-    for file, text in pages.items():
+    draw_figures(read_folder(folder), folder / "figures")
+    for file, text in texts.items():
         with atomic_write(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
 

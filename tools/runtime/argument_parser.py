@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, dataclass_transform
-
-from transformers import HfArgumentParser
 
 from tools.common.errors import UserError
 
@@ -55,9 +55,9 @@ class HelpFormatter(argparse.MetavarTypeHelpFormatter, argparse.RawDescriptionHe
         return f"{action.help} (default: %(default)s)"
 
 
-def make_parser(groups: Sequence[type], description: str) -> HfArgumentParser:
+def make_parser(groups: Sequence[type], description: str) -> argparse.ArgumentParser:
     """A parser of the argument groups."""
-    return HfArgumentParser(
+    return _hf_argument_parser()(
         list(groups),
         description=description,
         usage="%(prog)s --FLAG value ...",
@@ -81,6 +81,15 @@ def parse(groups: Sequence[type], description: str, command_line: Sequence[str] 
         return arguments(**vars(parser.parse_args(command_line)))
     except UserError as error:
         parser.error(str(error))
+
+
+def _hf_argument_parser() -> type[argparse.ArgumentParser]:
+    """transformers' HfArgumentParser, from its module alone: the import of the package takes half a second."""
+    file = Path(importlib.util.find_spec("transformers").origin).with_name("hf_argparser.py")
+    spec = importlib.util.spec_from_file_location("hf_argparser", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.HfArgumentParser
 
 
 def field_names(groups: Sequence[type]) -> set[str]:

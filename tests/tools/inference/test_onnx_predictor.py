@@ -14,8 +14,9 @@ import pytest
 from transformers import BertTokenizerFast
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
+from models.text_classifier import run_model
 from run_files.predict import PredictArguments, predict
-from tests.tiny_task import run
+from tests.tiny_task import WORDS, run, run_here
 from tools.common.errors import UserError
 from tools.common.paths import ROOT
 from tools.inference import onnx_agreement
@@ -255,7 +256,7 @@ NO_TENSORFLOW = """
 import sys
 from tools.inference.onnx_predictor import OnnxPredictor
 OnnxPredictor(sys.argv[1])("good film")
-print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "transformers", "models", "datasets"}))
+print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "transformers", "datasets"}))
 """
 
 
@@ -274,6 +275,65 @@ def test_the_program_compares_with_tensorflow_on_given_texts(saved_model, tmp_pa
     assert [output.name for output in outputs] == ["logits", "lengths", "kept_positions", "contributions"]
 
 
+def decided_model(saved_model: Path, directory: Path, outlier_layer: int | None = None) -> Path:
+    """The saved model with both answers equally frequent, and the most certain of them as a custom task beside it.
+
+    Args:
+        outlier_layer: a layer that gets a unit that is huge and that nothing reads; int8 rounds its others to 0.
+    """
+    tokenizer = BertTokenizerFast.from_pretrained(saved_model)
+    model = TFAdapLeRForSequenceClassification.from_pretrained(saved_model)
+    if outlier_layer is not None:
+        block = model.bert.encoder.layer[outlier_layer]
+        bias, kernel = block.intermediate.dense.bias.numpy(), 20 * block.bert_output.dense.kernel.numpy()
+        bias[0], kernel[0] = 1e4, 0
+        block.intermediate.dense.kernel.assign(20 * block.intermediate.dense.kernel)
+        block.intermediate.dense.bias.assign(bias)
+        block.bert_output.dense.kernel.assign(kernel)
+    rng = np.random.default_rng(0)
+    texts = sorted({" ".join(rng.choice(WORDS, rng.integers(2, 7))) for _ in range(400)})
+    logits = run_model(model, tokenizer(texts, padding=True, return_tensors="np"))["logits"]
+    margins = logits[:, 1] - logits[:, 0]
+    model.classifier.bias.assign_sub([0, np.median(margins)])
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    order = np.argsort(margins)
+    chosen = [(texts[i], "bad") for i in order[:30]] + [(texts[i], "good") for i in order[-30:]]
+    lines = "".join(f"{json.dumps({'text': text, 'label': label})}\n" for text, label in chosen)
+    for split in ("train", "validation"):
+        (directory.parent / f"{split}.jsonl").write_text(lines)
+    return directory
+
+
+def test_a_layer_that_hurts_int8_stays_in_float32_and_the_export_says_so(saved_model, tmp_path, capsys):
+    model = decided_model(saved_model, tmp_path / "model", outlier_layer=1)
+    exported = export_model(model, tmp_path / "exported", task="custom", data_dir=tmp_path)
+    record = json.loads((exported / "config.json").read_text())["int8"]
+    assert record["float32_layers"] == [1] and record["low"] > -0.005
+    assert (record["task"], record["metric"], record["examples"]) == ("custom", "accuracy", 60)
+    said = "In float32, because int8 costs too much there: layers 1, from 0."
+    assert said in (exported / "README.md").read_text() and said in capsys.readouterr().out
+    kernels = {value.name: value.data_type for value in onnx.load(exported / "model.int8.onnx").graph.initializer}
+    kinds = [kernels[f"layer_{layer}.output.dense.kernel"] for layer in range(3)]
+    assert kinds == [onnx.TensorProto.INT8, onnx.TensorProto.FLOAT, onnx.TensorProto.INT8]
+
+
+def test_all_layers_are_in_int8_where_the_score_stays(saved_model, tmp_path):
+    model = decided_model(saved_model, tmp_path / "model")
+    exported = export_model(model, tmp_path / "exported", task="custom", data_dir=tmp_path, max_eval_examples=10)
+    record = json.loads((exported / "config.json").read_text())["int8"]
+    assert record["float32_layers"] == [] and record["examples"] == 10
+    assert "All layers are int8." in (exported / "README.md").read_text()
+
+
+def test_a_task_of_other_labels_is_refused(saved_model, tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\na,x\nb,y\nc,z\n")
+    (tmp_path / "validation.csv").write_text("text,label\na,x\n")
+    with pytest.raises(UserError, match="3 outputs, the model has 2"):
+        export_model(saved_model, tmp_path / "exported", task="custom", data_dir=tmp_path)
+    assert not (tmp_path / "exported").exists()
+
+
 @pytest.mark.parametrize(
     ("output", "flags", "message"),
     [
@@ -289,7 +349,7 @@ def test_the_program_refuses_in_one_sentence(saved_model, tmp_path, output, flag
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("{}")
     flags = f"--MODEL_PATH {saved_model} --OUTPUT {tmp_path}/{output} {flags.format(tmp_path=tmp_path)}"
-    done = run(f"python -m tools.inference.export_onnx {flags}")
+    done = run_here(f"python -m tools.inference.export_onnx {flags}")
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2 and message in error and "Traceback" not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"file", "full"}
@@ -341,6 +401,20 @@ def test_predict_takes_an_exported_directory(saved_model, exported, tmp_path):
     assert_same_answers(parts[0] + parts[1], expected)
     slower = classify(exported, tmp_path, "all.jsonl", "--ETA_SCALE", "0")
     assert sum(slower[1]["lengths"]) > sum(expected[1]["lengths"])
+    int8 = OnnxPredictor(exported, precision="int8")(TEXTS)
+    assert [answer["score"] for answer in classify(exported, tmp_path, "int8.jsonl", "--INT8")] == [
+        pytest.approx(answer["score"], abs=1e-6) for answer in int8
+    ]
+    with pytest.raises(UserError, match="--INT8 needs a model exported to ONNX"):
+        classify(saved_model, tmp_path, "int8.jsonl", "--INT8")
+
+
+def test_predict_names_the_package_that_an_exported_model_needs(exported, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("good film\n")
+    monkeypatch.delitem(sys.modules, "tools.inference.onnx_predictor")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"package onnxruntime: .*requirements-onnx\.lock"):
+        classify(exported, tmp_path, "out.jsonl")
 
 
 def test_predict_imports_no_tensorflow_for_an_exported_directory(exported, tmp_path):
@@ -349,13 +423,13 @@ def test_predict_imports_no_tensorflow_for_an_exported_directory(exported, tmp_p
     done = run(f"python -X importtime run_files/predict.py {files}")
     assert done.returncode == 0 and (tmp_path / "out.jsonl").exists()
     modules = set(re.findall(r"\| +(\w+)$", done.stderr, re.MULTILINE))
-    assert "onnxruntime" in modules and not modules & {"tensorflow", "tf_keras", "models"}
+    assert "onnxruntime" in modules and not modules & {"tensorflow", "tf_keras", "transformers", "datasets", "pandas"}
 
 
 def test_predict_refuses_a_damaged_export_in_one_sentence(exported, tmp_path):
     (tmp_path / "in.txt").write_text("good film\n")
     directory = damaged(exported, tmp_path / "damaged", "model.onnx", b"no model")
     files = f"--MODEL_PATH {directory} --INPUT {tmp_path}/in.txt --OUTPUT {tmp_path}/out.jsonl"
-    done = run(f"python run_files/predict.py {files}")
+    done = run_here(f"python run_files/predict.py {files}")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ONNX Runtime") and done.stderr.count("error: ") == 1

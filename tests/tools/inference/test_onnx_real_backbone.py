@@ -10,6 +10,7 @@ import tensorflow as tf
 from transformers import AutoTokenizer
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
+from models.text_predictor import as_arrays
 from tests.compare import assert_close
 from tests.tools.data.test_tasks import SHARED
 from tools.data.files import read_file
@@ -65,3 +66,7 @@ def test_an_example_has_its_own_answer_in_every_batch(directories, sentences, pr
     for one, other in zip(shared(sentences, spans=True), alone(sentences, spans=True), strict=True):
         assert one["spans"] == other["spans"] and one["lengths"] == other["lengths"]
         assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+    encoded = shared.encode(sentences[:64])
+    logits = shared.run(as_arrays(encoded))["logits"]
+    for row, sentence in enumerate(sentences[:64]):
+        assert_close(alone.run(as_arrays(alone.encode([sentence])))["logits"][0], logits[row], 1e-4)

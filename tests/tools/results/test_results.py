@@ -1,4 +1,4 @@
-"""RESULTS.md and the figures hold what the committed result files hold, and nothing in them names a machine's paths."""
+"""The pages and figures hold what the committed result files hold; tables of one result."""
 
 import csv
 import json
@@ -7,31 +7,37 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from tests.tools.results.made_results import made_folder, run_of
 from tools.common.markdown import markdown
 from tools.common.paths import FIGURES, README, RESULTS, RESULTS_PAGE, ROOT
 from tools.evaluation.run_summary import portable
-from tools.results import tables
-from tools.results.figures import ROWS, draw_figures
-from tools.results.result_files import LAYOUT, by_section, flags, read_results
-from tools.results.seed_means import seeds_table
-from tools.results.write_pages import page, with_headline
+from tools.results import figures, tables
+from tools.results.result_files import LAYOUT, PAPER, flags, read_folder
+from tools.results.seed_means import interval_over_seeds, seed_records
+from tools.results.write_pages import pages, with_headline
+from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 
-FILES = sorted(RESULTS.glob("*.json"))
-RESULTS_READ = read_results(FILES)
-RUNS = [result for result in RESULTS_READ if "kind" not in result]
-FIGURE_CASES = [
-    (f"{task}_{name}", name, group)
-    for (section, task), group in by_section(RESULTS_READ)
-    for name in LAYOUT["figures"].get(section, {})
-]
+COMMITTED = read_folder(RESULTS)
 
 
 def cells(table: str) -> list[list[str]]:
     """The cells of a Markdown table, the titles first."""
     lines = [line for line in table.splitlines() if not line.startswith("|-")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made_folder(tmp_path_factory.mktemp("results") / "made")
+
+
+@pytest.fixture(scope="module")
+def made_pages(folder):
+    return {file.name: text for file, text in pages(folder, folder / "RESULTS.md").items()}
 
 
 def test_markdown_formats_columns_and_leaves_blanks():
@@ -41,41 +47,39 @@ def test_markdown_formats_columns_and_leaves_blanks():
     assert cells(markdown([{"rows": 3, "text": "0.90"}, {"rows": 4}])) == [["rows", "text"], ["3", "0.90"], ["4", ""]]
 
 
-def test_results_page_is_up_to_date():
-    assert RESULTS_PAGE.read_text(encoding="utf-8") == page(RESULTS)
+def test_committed_pages_are_up_to_date():
+    for file, text in pages(RESULTS, RESULTS_PAGE).items():
+        assert file.read_text(encoding="utf-8") == text, f"{file}: run python -m tools.results.write_pages"
 
 
-@pytest.mark.parametrize("columns", sorted(LAYOUT["columns"].keys() - {"choice"}))
-def test_every_column_of_the_layout_is_in_a_table_of_the_page(columns):
-    lines = [line for line in RESULTS_PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    assert any(set(LAYOUT["columns"][columns]) <= set(row) for row in cells("\n".join(lines)))
+@pytest.mark.parametrize("results", ["committed", "made"])
+def test_figures_and_their_numbers_are_drawn(folder, tmp_path, results):
+    drawn = figures.draw_figures(read_folder(folder) if results == "made" else COMMITTED, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {f"{n}.{end}" for n in drawn for end in ("csv", "png")}
+    if results == "made":
+        assert {"overview", "cost", "rationales", "sst2_tradeoff", "sst2_alternatives"} <= set(drawn)
+        return
+    assert {file.stem for file in FIGURES.iterdir()} == set(drawn)
+    for name in drawn:
+        with open(FIGURES / f"{name}.csv", newline="") as ours, open(tmp_path / f"{name}.csv", newline="") as new:
+            assert list(csv.reader(ours)) == list(csv.reader(new)), "run python -m tools.results.write_pages"
+        assert (FIGURES / f"{name}.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("stem, name, results", FIGURE_CASES, ids=[case[0] for case in FIGURE_CASES])
-def test_figures_are_up_to_date(stem, name, results):
-    with open(FIGURES / f"{stem}.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert rows and rows == [{key: str(value) for key, value in row.items()} for row in ROWS[name](results)]
-    assert (FIGURES / f"{stem}.png").stat().st_size > 1000
-
-
-def test_figures_and_their_numbers_are_drawn(tmp_path):
-    draw_figures(RUNS[:1], tmp_path)
-    stems = {f"{RUNS[0]['task']}_{name}" for name in ("tradeoff", "lengths")}
-    assert {file.name for file in tmp_path.iterdir()} == {f"{stem}.{kind}" for stem in stems for kind in ("csv", "png")}
-
-
-def test_pages_of_another_folder_are_written_into_it(tmp_path):
-    for name in ("mrpc_minilm_22", "mrpc_minilm_23"):
-        shutil.copy(RESULTS / f"{name}.json", tmp_path)
+def test_pages_of_another_folder_are_written_into_it(folder, tmp_path):
+    for name in ("mrpc_minilm_22", "scitail_minilm_22"):
+        shutil.copy(folder / f"{name}.json", tmp_path)
     command = [sys.executable, "-m", "tools.results.write_pages", str(tmp_path)]
     assert subprocess.run([*command, "--check"], cwd=ROOT).returncode == 1
     assert subprocess.run(command, cwd=ROOT).returncode == 0
     assert subprocess.run([*command, "--check"], cwd=ROOT).returncode == 0
+    for name in ("RESULTS.md", "mrpc.md", "scitail.md", "benchmarks.md"):
+        text = (tmp_path / name).read_text()
+        links = re.findall(r"\]\(([^)]*)\)", text)
+        assert links and all((tmp_path / link).exists() for link in links)
     text = (tmp_path / "RESULTS.md").read_text()
-    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert len(pictures) == 2 and all((tmp_path / picture).exists() for picture in pictures)
-    assert text.count("\n## mrpc, minilm, seed") == 2 and "Superseded" not in text
+    (tmp_path / "RESULTS.md").write_text(text.replace("2.02x", "2.03x"))
+    assert subprocess.run([*command, "--check"], cwd=ROOT).returncode == 1
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.rglob("*.json")), ids=lambda file: file.stem)
@@ -87,47 +91,73 @@ def test_portable():
     assert portable({"a": ["/home/x/model.h5", "b/c", 1], "d": None}) == {"a": ["model.h5", "b/c", 1], "d": None}
 
 
-def timed(run: dict, **other) -> dict:
-    points = [
-        {"method": method, "engine": engine, "precision": precision, "milliseconds": {"32": {"p50": milliseconds}}}
-        for method, engine, precision, milliseconds in [
-            ("BERT", "TensorFlow", "float32", 3.0),
-            ("AdapLeR", "TensorFlow", "float32", 1.5),
-            ("AdapLeR", "TensorFlow", "bfloat16", 1.0),
-            ("BERT", "ONNX Runtime", "float32", 9.0),
-        ]
-    ]
-    return {
-        "kind": "alternatives",
-        **{name: run[name] for name in ("task", "backbone", "seed")},
-        "points": points,
-        **other,
-    }
+def differences(group: list[dict]) -> list[dict]:
+    return [{"difference": d, "low": d - w, "high": d + w} for d, w in group]
 
 
-def test_wall_clock_stands_beside_the_run_whose_model_was_timed():
-    run = next(run for run in RUNS if run["task"] == "mrpc")
-    second = json.loads(json.dumps(run)) | {"seed": 23}
-    assert "2.00x" in seeds_table([run, timed(run)])
-    assert "2.00 ± 0.00x" in seeds_table([run, second, timed(run, seed=22), timed(run, seed=23)])
-    for other in ({"task": "sst2"}, {"seed": 24}, {"backbone": "bert"}):
-        assert "2.00x" not in seeds_table([run, timed(run, **other)])
+def test_interval_over_seeds_by_hand():
+    one = interval_over_seeds(differences([(-0.01, 0.005)]), "difference")
+    assert one == pytest.approx({"difference": -0.01, "low": -0.015, "high": -0.005})
+    two = interval_over_seeds(differences([(-0.01, 0.004), (-0.03, 0.006)]), "difference")
+    assert two == pytest.approx({"difference": -0.02, "low": -0.025, "high": -0.015})
+    values = np.array([-0.01, -0.03, -0.02])
+    three = interval_over_seeds(differences([(value, 0.005) for value in values]), "difference")
+    half_width = np.hypot(0.005, stats.t(2).isf(0.025) * values.std(ddof=1) / np.sqrt(3))
+    assert three == pytest.approx({"difference": -0.02, "low": -0.02 - half_width, "high": -0.02 + half_width})
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_interval_over_three_seeds_covers_the_truth(shared):
+    """Whatever part of the examples' noise the seeds share, at least 95 % of the intervals hold the true difference."""
+    rng, noise, covered = np.random.default_rng(0), 1.0, 0
+    for _ in range(1000):
+        of_examples = np.sqrt(shared) * rng.normal(0, noise) + np.sqrt(1 - shared) * rng.normal(0, noise, 3)
+        values = rng.normal(0, 0.7, 3) + of_examples
+        interval = interval_over_seeds(differences([(value, 1.96 * noise) for value in values]), "difference")
+        covered += interval["low"] <= 0 <= interval["high"]
+    assert covered >= 950
+
+
+@pytest.mark.parametrize(
+    "difference, half_width, speedup, goal",
+    [
+        (-0.004, 0.005, 2.0, "reached"),
+        (-0.02, 0.005, 2.0, "missed"),
+        (-0.008, 0.005, 2.0, "undecided"),
+        (0.0, 0.001, 1.9, "missed, too slow"),
+    ],
+)
+def test_goals(difference, half_width, speedup, goal):
+    run = run_of("mrpc", 22, 2.0, difference, half_width)
+    run["splits"]["test"]["speedup"] = speedup
+    (record,) = seed_records([run])
+    assert record["goal"] == goal
+    assert seed_records([run | {"task": "other"}])[0]["goal"] == "no goal"
+    assert seed_records([run | {"target_speedup": 1.5}])[0]["goal"] == "no goal"
+
+
+def test_goals_are_those_of_a_target():
+    assert LAYOUT["task_goals"]["tolerance"] == TARGET_TOLERANCE and LAYOUT["task_goals"]["loss"] == 100 * ALLOWED_LOSS
+
+
+def test_cost_of_the_tasks_without_data():
+    from transformers import BertConfig
+
+    from tools.flops.formulas import bert_flops
+
+    cost = PAPER["cost"]
+    assert cost["flops"] == pytest.approx(float(bert_flops(BertConfig(), cost["tokens"])), rel=0.005)
 
 
 def test_only_seeds_of_one_setting_are_averaged():
-    run = next(run for run in RUNS if run["task"] == "mrpc")
-    second, other = (json.loads(json.dumps(run)) | {"seed": seed} for seed in (98, 99))
-    for stage in second["settings"].values():
-        stage["data_seed"] = 98
-    other["settings"]["train_adapler"]["phi"] = 7
-    lines = seeds_table([run, second, other]).splitlines()[2:]
-    assert len(lines) == 2 and sum("±" in line for line in lines) == 1
-    assert [f"{run['seed']} 98", "99"] == sorted(row[3] for row in cells("\n".join(lines)))
+    first, second, other = (run_of("mrpc", seed, 2.0) for seed in (22, 98, 99))
+    other["settings"]["train_adapler"]["epochs"] = 7
+    assert sorted(record["seeds"] for record in seed_records([first, second, other])) == ["22 98", "99"]
 
 
 def test_a_table_counts_no_run_twice():
     with pytest.raises(Exception, match="same seed"):
-        seeds_table(RUNS[:1] * 2)
+        seed_records([run_of("mrpc", 22, 2.0)] * 2)
 
 
 SETTINGS = {
@@ -159,15 +189,17 @@ def test_cells_of_the_table_of_a_run():
             },
             "test": {"speedup": 3, "mean_lengths": [8, 4]},
         },
+        "splits": {"validation": {"difference": -0.1, "low": -0.2, "high": 0.01}},
     }
     lines = tables.run_table(summary).splitlines()
     titles, validation, test = cells("\n".join(lines[:4]))
-    assert validation == ["validation", "f1", "0.8000", "0.7000", "2.00x", "9.0, 5.2", "3 of 4", "2 of 4", "1.0e-02"]
-    assert test == ["test", "f1", "", "", "3.00x", "8.0, 4.0", "", "", ""] and len(titles) == 9
+    assert validation[:5] == ["validation", "f1", "0.8000", "0.7000", "-10.00 (-20.00 to +1.00)"]
+    assert validation[5:] == ["2.00x", "9.0, 5.2", "3 of 4", "2 of 4", "1.0e-02"]
+    assert test == ["test", "f1", "", "", "", "3.00x", "8.0, 4.0", "", "", ""] and len(titles) == 10
     assert lines[-1] == "Times: fine-tuning 1 s, saliencies 2 s, training AdapLeR 3 s."
-    (_, row) = cells(tables.superseded_table([summary | {"task": "t", "backbone": "b", "seed": 1, "commit": "c"}]))
-    assert row[:11] == ["t", "b", "1", "50", "", "2", "0.1", "0.2", "0.001, 0.001, 0.5", "pretrained", "validation"]
-    assert row[11:] == ["9.0", "f1", "0.8000", "0.7000", "2.00x", "c"]
+    (_, row) = cells(tables.superseded_table([summary | {"backbone": "b", "seed": 1, "commit": "c"}]))
+    assert row[:7] == ["b", "1", "50", "", "2", "gamma 0.1, phi 0.2", "0.001, 0.001, 0.5"]
+    assert row[7:] == ["pretrained", "validation", "9.0", "f1", "0.8000", "0.7000", "2.00x", "c"]
 
 
 def test_cells_of_the_tables_of_points():
@@ -184,7 +216,7 @@ def test_cells_of_the_tables_of_points():
     epochs = [{"validation": {"f1": score, "speedup": 2}} for score in (0.5, 0.6)]
     tried = [{"settings": SETTINGS, "epochs": epochs, "chosen_epoch": 2, "eta_scales": CURVE}]
     rows = cells(tables.tried_table({"metric": "f1", "tried": tried}))
-    assert [row[4:] for row in rows] == [
+    assert [row[3:] for row in rows] == [
         ["epoch", "f1", "FLOPs speedup", ""],
         ["1", "0.5000", "2.00x", ""],
         ["2", "0.6000", "2.00x", "chosen"],
@@ -209,6 +241,27 @@ def test_cells_of_the_tables_of_benchmarks():
     assert cells(tables.training_table(result))[1:] == [["step", "100 ms a batch"], ["ratio", "1.00 (0.50-2.00)"]]
 
 
-def test_readme_headline_is_up_to_date():
+def test_every_column_of_the_layout_is_in_a_table(made_pages):
+    text = "\n".join([*made_pages.values(), *pages(RESULTS, RESULTS_PAGE).values()])
+    text += with_headline(README.read_text(encoding="utf-8"), COMMITTED)
+    rows = cells("\n".join(line for line in text.splitlines() if line.startswith("| ")))
+    for name in LAYOUT["columns"].keys() - {"choice", "scales", "reviews", "headline", "seeds"}:
+        assert any(set(LAYOUT["columns"][name]) <= set(row) for row in rows), name
+
+
+def test_readme_headline_is_up_to_date(folder):
     readme = README.read_text(encoding="utf-8")
-    assert with_headline(readme, RESULTS_READ) == readme and "| sst2" in readme
+    assert with_headline(readme, COMMITTED) == readme and len(readme.splitlines()) <= 180
+    made = with_headline(readme, read_folder(folder))
+    (table,) = re.findall(r"(?:^\|.*\n)+", made.partition("<!-- end of headline -->")[0], re.MULTILINE)
+    assert [row[0] for row in cells(table)] == ["task", "sst2", "mrpc", "hatexplain", "imdb", "ag_news"]
+
+
+def test_a_result_of_one_json_adds_itself(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "more")
+    (tmp_path / "more" / "mnli_bert_22.json").write_text(json.dumps(run_of("mnli", 22, 2.0, backbone="bert")))
+    texts = {file.name: text for file, text in pages(tmp_path / "more", tmp_path / "more" / "RESULTS.md").items()}
+    page = texts["RESULTS.md"]
+    assert page.count("\n| mnli ") >= 2 and "No data was at hand for qnli and dbpedia" in page and "(mnli.md)" in page
+    assert "mnli, bert, seed 22" in texts["mnli.md"]
+    assert any("mnli" in row["label"] for row in figures.cost_rows(read_folder(tmp_path / "more")))

@@ -1,22 +1,20 @@
 """Bad input: one sentence that names what is wrong, exit code 2, and nothing damaged."""
 
 import json
-import runpy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 from safetensors.numpy import save_file
 
 from tests import tiny
-from tests.tiny_task import NAME, write_backbone, write_sst2
+from tests.tiny_task import NAME, run_here, write_backbone, write_sst2
 from tools.common import paths
 from tools.common.atomic_files import clear_leftovers, require_replaceable
 from tools.common.errors import UserError
-from tools.common.paths import ROOT, TaskPaths
+from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 from tools.inference.resumable_output import ResumableOutput
 from tools.runtime import checkpoints
@@ -36,30 +34,49 @@ def place(tmp_path_factory):
     return {"BACKBONE": write_backbone(root / NAME), "DATA_DIR": write_sst2(root / "data")}
 
 
-@pytest.fixture
-def stage(place, monkeypatch, capsys, tmp_path):
+@pytest.fixture(scope="module")
+def run_script(place):
     """Runs a stage in this process: (script, flags, NAME=value changes) -> (exit code, stderr)."""
-    monkeypatch.setattr(paths, "DIRECTORY", tmp_path)
 
-    def run(script, *flags, **changes):
+    def run(script, *flags, **changes) -> tuple[int, str]:
         settings = {"TASK": "sst2", "DATA_SEED": 1, "MAX_LENGTH": 16, **place, **changes}
-        arguments = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
-        monkeypatch.setattr("sys.argv", [script, *arguments, *map(str, flags)])
-        code = 0
-        try:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
-        except SystemExit as exit_:
-            code = exit_.code
-        return code, capsys.readouterr().err
+        named = [f"--{name} {value}" for name, value in settings.items()]
+        done = run_here(" ".join(["python", script, *named, *map(str, flags)]))
+        return done.returncode, done.stderr
 
-    yield run
-    keras.backend.experimental.disable_tf_random_generator()  # as other tests in this process expect it
+    return run
 
 
 @pytest.fixture
-def fine_tuned(stage):
-    assert stage(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.01)[0] == 0
+def stage(run_script, monkeypatch, tmp_path):
+    """The same in a directory of the test's own."""
+    monkeypatch.setattr(paths, "DIRECTORY", tmp_path)
+    return run_script
+
+
+@pytest.fixture(scope="module")
+def after_stage_2(run_script, tmp_path_factory):
+    """A directory with a fine-tuned epoch and its saliencies."""
+    directory = tmp_path_factory.mktemp("after_stage_2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "DIRECTORY", directory)
+        assert run_script(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.01)[0] == 0
+        assert run_script(SALIENCIES)[0] == 0
+    return directory
+
+
+@pytest.fixture
+def with_saliencies(stage, after_stage_2, tmp_path):
+    """The paths of a run in the test's directory that has finished stages 1 and 2."""
+    shutil.copytree(after_stage_2, tmp_path, dirs_exist_ok=True)
     return TaskPaths(NAME, 1, "sst2")
+
+
+@pytest.fixture
+def fine_tuned(with_saliencies):
+    """The paths of a run in the test's directory that has finished stage 1."""
+    shutil.rmtree(with_saliencies.saliencies("train"))
+    return with_saliencies
 
 
 def complains(result, *words) -> None:
@@ -110,9 +127,8 @@ def test_adapler_before_saliencies(stage, fine_tuned):
     complains(stage(ADAPLER, *RATES), "sal_mat", "store_saliencies.py")
 
 
-def test_saliencies_that_do_not_match(stage, fine_tuned):
-    assert stage(SALIENCIES)[0] == 0
-    matrix, rows = fine_tuned.saliency_matrix("train", 1), fine_tuned.saliency_rows("train", 1)
+def test_saliencies_that_do_not_match(stage, with_saliencies):
+    matrix, rows = with_saliencies.saliency_matrix("train", 1), with_saliencies.saliency_rows("train", 1)
     good = np.load(matrix)
     np.save(matrix, good[:-1])
     complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
@@ -127,8 +143,7 @@ def test_saliencies_that_do_not_match(stage, fine_tuned):
     complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
 
 
-def test_saliencies_of_other_weights(stage, fine_tuned):
-    assert stage(SALIENCIES)[0] == 0
+def test_saliencies_of_other_weights(stage, with_saliencies):
     assert stage(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.02)[0] == 0
     complains(stage(ADAPLER, *RATES), "other weights", "store_saliencies.py")
 

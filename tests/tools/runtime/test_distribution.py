@@ -72,7 +72,10 @@ def on_one_device(flags, tmp_path_factory):
     return files(directory)
 
 
-@pytest.mark.parametrize("how", [TWO_DEVICES, TWO_WORKERS], ids=["devices", "workers"])
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param(TWO_DEVICES, id="devices", marks=pytest.mark.ci), pytest.param(TWO_WORKERS, id="workers")],
+)
 def test_two_train_like_one(how, flags, on_one_device, tmp_path):
     for command in (FINE_TUNE, "tools/store_saliencies.py", TRAIN):
         run(how, f"{command} {flags}", tmp_path)

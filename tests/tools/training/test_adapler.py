@@ -1,4 +1,4 @@
-"""A run with a target: its losses, rates, choice of the epoch, and closing sentence."""
+"""A run with a target: its losses, rates and choice of the epoch."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,6 @@ import pytest
 
 from tests import tiny
 from tools.common.errors import UserError
-from tools.evaluation.trim_speed import verdict
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
 from tools.training.adapler import compile_model, make_target
@@ -77,17 +76,3 @@ def test_the_best_epoch_near_the_target_is_chosen_or_else_the_nearest():
     assert choose([epoch(1, 0.99, 2.5), epoch(2, 0.90, 2.95), epoch(3, 0.91, 3.05)]) == 3
     assert choose([epoch(1, 0.99, 2.0), epoch(2, 0.80, 2.7)]) == 2
     assert choose([]) is None
-
-
-@pytest.mark.parametrize(
-    "speedup, low, warning",
-    [(3.02, -0.009, None), (3.2, -0.009, "within 3 %"), (1.0, -0.009, "drops no"), (3, -0.04, "small")],
-)
-def test_a_run_ends_with_what_it_reached_and_costs(speedup, low, warning):
-    comparison = {"metric": "accuracy", "score": 0.9012, "difference": -0.0049, "low": low, "high": 0.004}
-    sentence, *warnings = verdict(3.0, comparison | {"speedup": speedup})
-    assert sentence.startswith(
-        f"{speedup:.2f}x of 3x asked; accuracy 0.9012, fine-tuned 0.9061, difference -0.5 points"
-    )
-    assert sentence.endswith(f"95 % from {100 * low:+.1f} to +0.4")
-    assert [warning in text for text in warnings] == ([True] if warning else [])

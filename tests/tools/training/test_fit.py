@@ -1,7 +1,9 @@
 """The training loop on a tiny model: what is kept, and what an interrupted run continues with."""
 
 import json
+import shutil
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,13 +19,17 @@ from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.data.tasks import custom_task
 from tools.runtime.arguments import AdapLeRTrainingArguments
+from tools.training.adapler import make_target
 from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, fastest_within_loss
 from tools.training.fit import fit
+
+TARGET = 1.4
+"""The speedup that a run may have as its target."""
 
 TASK = custom_task(("text",), "label", ("a", "b", "c"), ["train", "validation"])
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def saved_dropout_states():
     keras.backend.experimental.enable_tf_random_generator()
     yield
@@ -44,22 +50,30 @@ def arrays(file) -> list[np.ndarray]:
     return list(content(file).values())
 
 
-def train(folder, interrupt: str | None = None, best: float = 0.0, train_on: Examples | None = None, **arguments):
-    """Trains a tiny AdapLeR in `folder`; gives the callback that kept its epochs.
+def train(
+    folder,
+    interrupt: str | None = None,
+    train_on: Examples | None = None,
+    speedup: float | None = None,
+    **arguments,
+):
+    """Trains a tiny AdapLeR in `folder` for 6 steps; gives the callback that kept its epochs.
 
     Args:
         interrupt: where to stop epoch 2, "before" or "after" its backup.
-        best: dev score of fine-tuning.
+        speedup: the target, if the run has one.
     """
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     training = AdapLeRTrainingArguments(epochs=3, batch_size=4, **arguments)
     model = tiny.make_model(hidden_dropout_prob=0.1)
     rates = adam(1e-2, 6, 1, 1e-12)
-    model.compile(rates, objective=Objective(0.1, 0.1), speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
+    target = None if speedup is None else make_target(speedup, model.config, 6, examples(0).lengths)
+    objective = Objective(0.1, 0.1, speed_target=target)
+    model.compile(rates, objective=objective, speedup_optimizer=adam(0.1, 6, 1, 1e-12), run_eagerly=True)
     files = AdapLeRFiles(folder / "chosen.h5", folder / "last.h5", folder / "log.json")
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
-    choose, facts = fastest_within_loss("accuracy", best), {"best_fine_tuned": best}
-    epoch_end = KeepAdapLeR(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, choose, facts)
+    choose = fastest_within_loss("accuracy", fine_tuned=0.0)
+    epoch_end = KeepAdapLeR(TASK, examples(1), 4, folder / "scores.jsonl", tokenizer, files, choose, {})
     keep, promote = epoch_end.keep, epoch_end.promote
 
     def keep_and_stop(epoch: int) -> None:
@@ -80,53 +94,71 @@ def train(folder, interrupt: str | None = None, best: float = 0.0, train_on: Exa
     return epoch_end
 
 
-@pytest.mark.parametrize("interrupt", ["before", "after"])
-def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, interrupt):
+@pytest.fixture(scope="module")
+def run(saved_dropout_states, tmp_path_factory):
+    """Trains each run once: (target speedup, where it is interrupted) -> its folder and its callback."""
+
+    @cache
+    def trained(speedup: float | None = None, interrupt: str | None = None):
+        folder = tmp_path_factory.mktemp("run")
+        if interrupt is None:
+            return folder, train(folder, speedup=speedup)
+        with pytest.raises(KeyboardInterrupt):
+            train(folder, interrupt, speedup=speedup)
+        return folder, None
+
+    return trained
+
+
+@pytest.mark.parametrize(("interrupt", "speedup"), [("before", None), ("after", TARGET)])
+def test_an_interrupted_run_ends_as_one_that_was_not(run, tmp_path, interrupt, speedup):
     """Before the backup of epoch 2 the epoch is lost and repeated; after it, the chosen files are made up for."""
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "cut").mkdir()
-    whole = train(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "cut", interrupt)
-    resumed = train(tmp_path / "cut", resume=True)
-    assert_close(*([entry["eta"] for entry in run.history] for run in (resumed, whole)), 1e-6, "eta")
+    folder, whole = run(speedup)
+    cut = shutil.copytree(run(speedup, interrupt)[0], tmp_path / "cut")
+    resumed = train(cut, speedup=speedup, resume=True)
+    assert_close(*([entry["eta"] for entry in epochs.history] for epochs in (resumed, whole)), 1e-6, "eta")
     assert resumed.chosen_epoch == whole.chosen_epoch
     for name in ("last.h5", "chosen.h5"):
-        pairs = zip(arrays(tmp_path / "cut" / name), arrays(tmp_path / "whole" / name), strict=True)
-        for one, other in pairs:
+        for one, other in zip(arrays(cut / name), arrays(folder / name), strict=True):
             assert_close(one, other, 1e-6, name)
+    if speedup is not None:
+        expected, actual = (state(epochs.model.objective.speed_target) for epochs in (whole, resumed))
+        assert expected[0] == 6 and all(abs(value) > 1e-3 for value in expected)
+        assert actual == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_chosen_files_are_those_of_the_chosen_epoch(tmp_path):
+def state(target) -> list[float]:
+    """The step, the running costs and the penalty's weight of a speed target."""
+    return [float(variable) for variable in (target.step, target.excess, target.bert_cost, target.pressure)]
+
+
+def test_the_chosen_files_are_those_of_the_chosen_epoch(run):
     """Also when the run stops between saving an epoch and its backup."""
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, "before")
-    log = json.loads((tmp_path / "log.json").read_text())
+    folder, _ = run(interrupt="before")
+    log = json.loads((folder / "log.json").read_text())
     assert log["chosen_epoch"] == 1
     model = tiny.make_model(hidden_dropout_prob=0.1)
-    model.load_weights(str(tmp_path / "chosen.h5"))
+    model.load_weights(str(folder / "chosen.h5"))
     assert model.bert.encoder.eta.numpy().tolist() == pytest.approx(log["epochs"][0]["eta"])
-    assert (tmp_path / "chosen.h5").samefile(tmp_path / "chosen" / "tf_model.h5")
+    assert (folder / "chosen.h5").samefile(folder / "chosen" / "tf_model.h5")
 
 
-def test_weights_of_an_epoch_are_on_the_disk_once(tmp_path):
-    epoch_end = train(tmp_path, best=-1.0)
+def test_weights_of_an_epoch_are_on_the_disk_once(run):
+    folder, epoch_end = run()
     names = ["last.h5", "last/tf_model.h5"]
     if epoch_end.chosen_epoch == 3:
         names += ["chosen.h5", "chosen/tf_model.h5"]
-    assert len({(tmp_path / name).stat().st_ino for name in names}) == 1
+    assert len({(folder / name).stat().st_ino for name in names}) == 1
 
 
 @pytest.mark.parametrize("change", ["saliency", "tokens", "labels"])
-def test_resuming_with_other_examples_is_refused(tmp_path, change):
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, "after")
-    other, fresh = examples(0), examples(9)
+def test_resuming_with_other_examples_is_refused(run, change):
+    folder, _ = run(interrupt="before")
+    examples_before = examples(0)
     values = {
-        "saliency": {"saliency": other.saliency * 2.0},
-        "tokens": {"input_ids": (other.input_ids + 1) % 50},
-        "labels": {"labels": (other.labels + 1) % 3},
+        "saliency": {"saliency": examples_before.saliency * 2.0},
+        "tokens": {"input_ids": (examples_before.input_ids + 1) % 50},
+        "labels": {"labels": (examples_before.labels + 1) % 3},
     }
-    assert len(fresh) == len(other)
     with pytest.raises(UserError, match="training examples and saliencies are not those"):
-        train(tmp_path, train_on=replace(other, **values[change]), resume=True)
+        train(folder, train_on=replace(examples_before, **values[change]), resume=True)

@@ -1,0 +1,58 @@
+"""Rows read one by one are those of `datasets`, and what cannot be read is an error of one sentence."""
+
+import gzip
+import json
+
+import pytest
+
+from tools.common.errors import UserError
+from tools.data.files import read_file, stream_file
+
+TEXTS = ["good", "", "None", "NA", "a, b", 'a "quoted" word', "two\nlines", "ünï\u2028code", "x" * 200_000, " padded "]
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+FILES = {
+    "txt": "".join(f"{text}\n" for text in TEXTS),
+    "csv": "text,other\n" + "".join(f"{quoted(text)},x\n" for text in TEXTS),
+    "tsv": "text\tother\n" + "".join(f"{text}\tx\n" for text in TEXTS if "\n" not in text),
+    "jsonl": "".join(f"{json.dumps({'text': text, 'other': 1})}\n" for text in TEXTS),
+    "json": json.dumps([{"text": text} for text in TEXTS]),
+}
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("ending", FILES)
+def test_rows_are_those_of_datasets(tmp_path, ending, compressed):
+    content = FILES[ending].encode()
+    file = tmp_path / (f"in.{ending}.gz" if compressed else f"in.{ending}")
+    file.write_bytes(gzip.compress(content) if compressed else content)
+    rows = list(stream_file(file))
+    assert rows == list(read_file(file)) and len(rows) >= len(TEXTS) - 1
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_text(tmp_path):
+    (tmp_path / "in.csv").write_bytes("\ufefftext\r\ngood\r\n".encode())
+    (tmp_path / "in.txt").write_bytes("\ufeffgood\r\n".encode())
+    for ending in ("csv", "txt"):
+        assert list(stream_file(tmp_path / f"in.{ending}")) == [{"text": "good"}]
+
+
+WRONG = {
+    "jsonl": [b'{"text": 1', b"[1]", b"3", b"\xff"],
+    "csv": [b'text\n"open', b"text\na,b", b"text\n\xff"],
+    "txt": [b"\xff"],
+    "txt.gz": [b"no gzip", gzip.compress(b"text" * 99)[:-9], gzip.compress(b"text" * 99)[:12] + b"\xff" * 40],
+    "docx": [b""],
+}
+
+
+@pytest.mark.parametrize(("ending", "content"), [(ending, one) for ending, some in WRONG.items() for one in some])
+def test_what_cannot_be_read_is_refused(tmp_path, ending, content):
+    file = tmp_path / f"in.{ending}"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=f"cannot read {file}"):
+        list(stream_file(file))

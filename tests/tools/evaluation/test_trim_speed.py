@@ -1,0 +1,55 @@
+"""The model of a run with a target: trimmed to it on dev, and the sentence that says what it reached and costs."""
+
+import numpy as np
+import pytest
+
+from tests import tiny
+from tests.compare import assert_close
+from tests.golden_quantities import examples_of
+from tools.evaluation.evaluate import flops_per_example, predict
+from tools.evaluation.trim_speed import trim, verdict
+
+ETA = np.array([0.45, 0.5, 0.55], np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.make_model(seed=1)
+
+
+@pytest.fixture(scope="module")
+def dev():
+    lengths = np.random.default_rng(1).integers(8, 16, 60)
+    return examples_of(tiny.inputs(tuple(lengths), seed=1), np.zeros(60, np.int32))
+
+
+def speedup(model, dev) -> float:
+    flops = flops_per_example(model, predict(model, dev, 60))
+    return flops["bert"].sum() / flops["model"].sum()
+
+
+@pytest.mark.parametrize("change", [0.8, 1.25])
+def test_trimming_scales_all_thresholds_to_the_target(model, dev, change):
+    """The thresholds that have the target speedup are found again from lower and from higher ones."""
+    model.bert.encoder.eta.assign(ETA)
+    target = speedup(model, dev)
+    model.bert.encoder.eta.assign(ETA * change)
+    assert abs(speedup(model, dev) / target - 1) > 0.05
+    scale = trim(model, dev, 60, target)
+    assert scale * change == pytest.approx(1, abs=0.05)
+    assert_close(model.bert.encoder.eta, ETA * change * scale, 1e-6)
+    assert speedup(model, dev) == pytest.approx(target, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "speedup, low, warning",
+    [(3.02, -0.009, None), (3.2, -0.009, "within 3 %"), (1.0, -0.009, "drops no"), (3, -0.04, "small")],
+)
+def test_a_run_ends_with_what_it_reached_and_costs(speedup, low, warning):
+    comparison = {"metric": "accuracy", "score": 0.9012, "difference": -0.0049, "low": low, "high": 0.004}
+    sentence, *warnings = verdict(3.0, comparison | {"speedup": speedup})
+    assert sentence.startswith(
+        f"{speedup:.2f}x of 3x asked; accuracy 0.9012, fine-tuned 0.9061, difference -0.5 points"
+    )
+    assert sentence.endswith(f"95 % from {100 * low:+.1f} to +0.4")
+    assert [warning in text for text in warnings] == ([True] if warning else [])

@@ -1,0 +1,230 @@
+"""RESULTS.md and the README claim nothing that the result files do not hold, and leave no uncertainty out."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.tools.results.made_results import alternatives_of, made_folder, rationales_of, run_of, write_results
+from tools.common.paths import README, RESULTS, RESULTS_PAGE
+from tools.results.rationales import claim
+from tools.results.result_files import LAYOUT, read_folder
+from tools.results.verdict import verdict
+from tools.results.write_pages import pages, with_headline
+
+INTERVAL = re.compile(r"[+-]\d+\.\d+ \([+-]\d+\.\d+ to [+-]\d+\.\d+\)")
+NO_MEASUREMENTS = {"95", "22"}
+"""Numbers that the fixed text may hold: the intervals' level, and the seed in a command."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made_folder(tmp_path_factory.mktemp("results") / "made")
+
+
+def texts_of(folder) -> dict[str, str]:
+    """RESULTS.md and the README's headline about a folder of results."""
+    page = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
+    readme = with_headline(README.read_text(encoding="utf-8"), read_folder(folder))
+    headline = readme.partition("write_pages -->")[2].partition("<!-- end")[0]
+    return {"RESULTS.md": pages(folder, page)[page], "README.md": headline}
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """The rows of all Markdown tables, as title -> cell."""
+    rows = []
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        titles, _, *lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+        rows += [dict(zip(titles, line, strict=True)) for line in lines]
+    return rows
+
+
+def expected_difference(files: list[dict]) -> str:
+    """The cell of a mean difference, by other means than the pages'."""
+    splits = [run["splits"]["test"] for run in files]
+    means = np.array([split["difference"] for split in splits])
+    ends = np.array([[split["difference"] - split["low"], split["high"] - split["difference"]] for split in splits])
+    spread = 0.0
+    if len(means) > 2:
+        low, high = stats.t.interval(0.95, len(means) - 1, means.mean(), means.std(ddof=1) / len(means) ** 0.5)
+        spread = (high - low) / 2
+    below, above = 100 * np.sqrt(ends.mean(axis=0) ** 2 + spread**2)
+    mean = 100 * means.mean()
+    return f"{mean:+.1f} ({mean - below:+.1f} to {mean + above:+.1f})"
+
+
+@pytest.mark.parametrize("where", ["committed", "made"])
+def test_every_row_is_that_of_the_files(folder, where):
+    """Each task's row, in every table of both pages, is recomputed from the task's files."""
+    root = RESULTS if where == "committed" else folder
+    for page, text in texts_of(root).items():
+        rows = [row for row in rows_of(text) if "difference (95 %)" in row]
+        assert where == "committed" or len(rows) >= 5, page
+        for row in rows:
+            files = [json.loads(file.read_text()) for file in sorted(root.glob(f"{row['task']}_*.json"))]
+            files = [run for run in files if "splits" in run]
+            assert row["difference (95 %)"] == expected_difference(files)
+            mean = {
+                name: 100 * np.mean([run["splits"]["test"][name] for run in files])
+                for name in files[0]["splits"]["test"]
+            }
+            fine_tuned = f"{mean['fine_tuned']:.1f}"
+            assert row.get("fine-tuned", row.get("ours: fine-tuned", fine_tuned)) == fine_tuned
+            assert row.get("AdapLeR", row.get("ours: AdapLeR", f"{mean['score']:.1f}")) == f"{mean['score']:.1f}"
+            speedup = row.get("asked, reached", row.get("FLOPs speedup", row.get("FLOPs")))
+            assert speedup is None or speedup.endswith(f"{mean['speedup'] / 100:.2f}x")
+
+
+def test_a_changed_number_is_noticed(folder, tmp_path):
+    """A file's number changes the pages, so a page that was edited by hand or left behind differs from its files."""
+    before = texts_of(folder)
+    shutil.copytree(folder, tmp_path / "changed")
+    file = tmp_path / "changed" / "imdb_minilm_22.json"
+    run = json.loads(file.read_text())
+    run["splits"]["test"]["fine_tuned"] += 0.01
+    file.write_text(json.dumps(run))
+    after = texts_of(tmp_path / "changed")
+    assert all(after[page] != text for page, text in before.items())
+    readme = with_headline(README.read_text(encoding="utf-8"), read_folder(folder))
+    edited = readme.replace("7.07x", "9.99x")
+    assert edited != readme and with_headline(edited, read_folder(folder)) == readme
+
+
+def strings(value) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in strings(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_fixed_text_holds_no_measured_number():
+    fixed = {name: LAYOUT[name] for name in ("introduction", "verdict", "parts", "pages", "sections")}
+    text = re.sub(
+        r"\{[^}]*\}|`[^`]*`|int8|float32|MiniLM-L6-v2|[Ff]1|p50|sst2|layer 1, 2", "", "\n".join(strings(fixed))
+    )
+    assert set(re.findall(r"\d+(?:\.\d+)?", text)) <= NO_MEASUREMENTS
+
+
+@pytest.mark.parametrize("where", ["committed", "made"])
+def test_every_row_with_a_score_has_an_interval(folder, where):
+    for page, text in texts_of(RESULTS if where == "committed" else folder).items():
+        rows = [row for row in rows_of(text) if "why" not in row]
+        assert where == "committed" or len(rows) >= (19 if page == "RESULTS.md" else 5)
+        for row in rows:
+            if row.get("method") == "AdapLeR":  # what the others are compared with
+                assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", row["FPR"])
+            else:
+                assert INTERVAL.fullmatch(row.get("difference (95 %)") or row["over AdapLeR"]), (page, row)
+
+
+def test_a_run_without_an_interval_is_refused(tmp_path):
+    run = run_of("mrpc", 22, 2.0)
+    del run["splits"]["test"]["low"]
+    with pytest.raises(KeyError, match="low"):
+        pages(write_results(tmp_path / "made", [run]), tmp_path / "made" / "RESULTS.md")
+
+
+def test_superseded_models_do_not_appear_as_current(tmp_path):
+    """Runs without intervals, runs in tried/, and comparisons of their models are on the pages of details alone."""
+    old, replaced = run_of("mrpc", 23, 2.0, 0.07), run_of("sst2", 23, 2.0, 0.08)
+    del old["splits"]
+    folder = write_results(tmp_path / "made", [run_of("mrpc", 22, 2.0), old, rationales_of(old)])
+    shutil.copy(RESULTS / "precision_ag_news_minilm.json", folder)
+    write_results(folder / "tried", [replaced])
+    before = write_results(tmp_path / "plain", [run_of("mrpc", 22, 2.0)])
+    for page, text in texts_of(folder).items():
+        kept = [line for line in text.splitlines() if "waits" not in line and not line.startswith("- Details")]
+        plain = texts_of(before)[page].splitlines()
+        assert [line for line in kept if line not in plain and "rationales_<" not in line] == []
+    texts = {file.name: text for file, text in pages(folder, folder / "RESULTS.md").items()}
+    assert "0.9700" in texts["mrpc.md"].partition("## Superseded runs")[2]
+    assert "0.9800" in texts["sst2.md"] and "## sst2, minilm" not in texts["sst2.md"]
+    assert "(superseded model)" in texts["mrpc.md"] and "(superseded model)" in texts["benchmarks.md"]
+
+
+def test_committed_pages_show_no_superseded_score():
+    results = read_folder(RESULTS)
+    assert results.superseded
+    current = {(run["task"], f"{100 * split['score']:.1f}") for run in results.runs for split in run["splits"].values()}
+    for text in texts_of(RESULTS).values():
+        shown = {
+            (row["task"], row[title]) for row in rows_of(text) for title in ("AdapLeR", "ours: AdapLeR") if title in row
+        }
+        for run in results.superseded:
+            old = {
+                (run["task"], f"{100 * run['adapler'][s].get(run['metric'], -1):.1f}")
+                for s in ("validation", "test")
+                if s in run["adapler"]
+            }
+            means = {row for row in shown if len([r for r in results.runs if r["task"] == row[0]]) > 1}
+            assert not (old & shown) - current - means
+
+
+def test_the_results_page_is_short_and_answers_first(folder):
+    for root in (RESULTS, folder):
+        text = texts_of(root)["RESULTS.md"]
+        assert len(text.splitlines()) <= 200
+        answers = re.findall(r"^- \*\*(.*?)\.\*\* \S", "\n".join(text.splitlines()[:40]), re.MULTILINE)
+        assert answers[:4] == ["What is gained", "Time", "What it costs", "Against int8 and smaller models"]
+        assert answers[4:] == ["When it does not help: single short requests", "What was not measured"]
+
+
+def sentence(folder, name: str) -> str:
+    (line,) = [line for line in verdict(read_folder(folder)).splitlines() if line.startswith(f"- **{name}")]
+    return line
+
+
+def test_sentences_of_the_verdict(folder):
+    assert "2.0 to 7.1 times fewer FLOPs" in sentence(folder, "What is gained")
+    costs = sentence(folder, "What it costs")
+    assert "Not distinguishable from zero: mrpc, scitail and sst2." in costs
+    assert "reached on imdb, mrpc and scitail, missed on ag_news, undecided on hatexplain and sst2" in costs
+    times = sentence(folder, "Time")
+    assert "sst2 15.0 to 5.0 ms, 3.00x and 120.0 to 40.0 ms, 3.00x" in times
+    alternatives = sentence(folder, "Against int8")
+    assert "Pareto front of score and time on sst2." in alternatives and alternatives.endswith("point on ag_news.")
+    assert "mnli, qnli and dbpedia" in sentence(folder, "What was not measured")
+
+
+def test_short_requests_are_those_of_the_inference_benchmark(folder):
+    text = sentence(folder, "When it does not help")
+    assert "one text of 64 tokens with 5.0 times fewer FLOPs is answered 2.50 times as fast in TensorFlow and" in text
+    assert "1.25 times as fast in ONNX int8, and one that drops nothing 1.00 times as fast in TensorFlow" in text
+
+
+def test_a_task_that_gains_too_little_on_one_text_is_named(tmp_path):
+    run = run_of("mrpc", 22, 2.0)
+    slow = alternatives_of(run, ours=58.0)
+    text = sentence(write_results(tmp_path / "made", [run, slow]), "When it does not help")
+    assert text.endswith("less than a tenth faster on mrpc.")
+
+
+def test_looks_at_test_sets_are_all_listed(folder):
+    looks = [row for row in rows_of(texts_of(folder)["RESULTS.md"]) if "why" in row]
+    assert {(row["task"], row["seeds"]) for row in looks} >= {
+        ("sst2", "22 23 24"),
+        ("hatexplain", "22 23"),
+        ("imdb", "22 23"),
+    }
+    assert {row["setting"] for row in looks if row["task"] == "sst2"} == {"target 2x", "alternatives"}
+    committed = [row for row in rows_of(texts_of(RESULTS)["RESULTS.md"]) if "why" in row]
+    assert len(committed) >= 17 and any(row["task"] == "demo" for row in committed)
+
+
+def test_the_claim_is_told_as_it_is():
+    fewer, more, unclear = {"low": 0.1, "high": 0.2}, {"low": -0.2, "high": -0.1}, {"low": -0.1, "high": 0.1}
+    for over, expected in (
+        ({"saliency": fewer, "rollout": fewer}, "held: AdapLeR keeps fewer than “saliency” and “rollout”."),
+        (
+            {"saliency": fewer, "rollout": more},
+            "held in part: AdapLeR keeps fewer than “saliency”; more than “rollout”.",
+        ),
+        (
+            {"saliency": unclear, "random": fewer},
+            "did not hold: AdapLeR keeps about as many as “saliency”. That is fewer than at random.",
+        ),
+    ):
+        records = [{"method": method, "over": interval} for method, interval in over.items()]
+        assert claim([{"method": "AdapLeR"}, *records]).endswith(expected)

@@ -1,0 +1,59 @@
+"""Agreement of the kept words with human rationales: means over seeds, and the claim in words."""
+
+from __future__ import annotations
+
+from tools.results.result_files import Results
+from tools.results.seed_means import interval_over_seeds
+from tools.results.verdict import GENERATED, listing
+
+CHANCE = "random"
+
+
+def agreement_records(results: Results) -> list[dict]:
+    """One record a task and method, means over seeds: `fpr`, `f1`, and `over`, the excess of FPR over AdapLeR's."""
+    records, by_task = [], {}
+    for result in results.of("rationales"):
+        by_task.setdefault(result["task"], []).append(result)
+    for task, group in by_task.items():
+        seeds = " ".join(str(result["seed"]) for result in group)
+        for method in group[0]["methods"] if task != GENERATED else ():
+            record = {"task": task, "seeds": seeds, "method": method}
+            for metric in ("fpr", "f1"):
+                record[metric] = interval_over_seeds([result["methods"][method][metric] for result in group], "mean")
+            if method != "AdapLeR":
+                excess = [result["fpr_over_adapler"][method] for result in group]
+                record["over"] = interval_over_seeds(excess, "mean")
+            records.append(record)
+    return records
+
+
+def claims(records: list[dict]) -> list[str]:
+    """The claim's verdict on each task, one sentence a task."""
+    tasks = dict.fromkeys(record["task"] for record in records)
+    return [f"{task}: {claim([r for r in records if r['task'] == task])}" for task in tasks]
+
+
+def claim(records: list[dict]) -> str:
+    """Whether the paper's claim held: fewer false positives than other methods at equal numbers of words.
+
+    By the intervals of the differences, example by example, of the other methods' false positive rates from AdapLeR's.
+    """
+    methods: dict[str, list[str]] = {"fewer than": [], "more than": [], "about as many as": []}
+    chance = ""
+    for record in records:
+        if record["method"] == "AdapLeR":
+            continue
+        verdict = "about as many as"
+        if record["over"]["low"] > 0:
+            verdict = "fewer than"
+        elif record["over"]["high"] < 0:
+            verdict = "more than"
+        if record["method"] == CHANCE:
+            chance = f" That is {verdict} at random."
+        else:
+            methods[verdict].append(f"“{record['method']}”")
+    verdicts = [f"{verdict} {listing(names)}" for verdict, names in methods.items() if names]
+    held = "held in part" if methods["fewer than"] else "did not hold"
+    if methods["fewer than"] and len(verdicts) == 1:
+        held = "held"
+    return f"the paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}.{chance}"
