@@ -109,9 +109,7 @@ def describe(record: dict | None) -> str:
     if record is None:
         return "Its score was not compared with that of float32; the export does it with --TASK."
     layers = ", ".join(map(str, record["float32_layers"]))
-    kept = (
-        f"In float32, because int8 costs too much there: layers {layers}, from 0" if layers else "All layers are int8"
-    )
+    kept = f"Layers {layers} (counted from 0) stay in float32: int8 costs too much" if layers else "All layers are int8"
     return (
         f"Against float32, its {record['metric']} on {record['examples']} validation examples of {record['task']} "
         f"changes by {record['difference']:+.4f} (95 %: {record['low']:+.4f} to {record['high']:+.4f}). {kept}."

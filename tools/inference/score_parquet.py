@@ -79,8 +79,8 @@ def score(arguments: ScoreArguments) -> None:
     """Writes the files that OUTPUT lacks.
 
     Raises:
-        UserError: there are no files, a file lacks a column or cannot be read, a text is missing, or OUTPUT holds
-            answers of another model or setting.
+        UserError: there are no files, INPUT is OUTPUT, a file lacks a column or cannot be read, a text is missing, or
+            OUTPUT holds answers of another model or setting.
     """
     settings = {
         "directory": str(arguments.model_path.absolute()),
@@ -90,7 +90,7 @@ def score(arguments: ScoreArguments) -> None:
         "threads": 1,
     }
     text_columns = arguments.text_columns or OnnxPredictor(**settings).text_columns or ["text"]
-    pending = rows_of_files(arguments.input, text_columns)
+    pending = rows_of_files(arguments.input, arguments.output, text_columns)
     keep_job(arguments)
     pending = {path: rows for path, rows in pending.items() if not (arguments.output / Path(path).name).exists()}
     for path in [path for path, rows in pending.items() if rows == 0]:
@@ -101,8 +101,10 @@ def score(arguments: ScoreArguments) -> None:
     print(arguments.output)
 
 
-def rows_of_files(folder: Path, text_columns: list[str]) -> dict[str, int]:
+def rows_of_files(folder: Path, output: Path, text_columns: list[str]) -> dict[str, int]:
     """Path -> number of rows of each Parquet file."""
+    if folder.resolve() == output.resolve():
+        raise UserError(f"--INPUT and --OUTPUT are both {folder}; name another folder for the answers")
     rows = {}
     for file in sorted(folder.glob("*.parquet")):
         try:

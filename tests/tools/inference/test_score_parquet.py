@@ -69,7 +69,7 @@ def test_a_missing_text_is_refused_by_its_row(exported, tmp_path):
     assert [file.name for file in (tmp_path / "answers").iterdir()] == ["job.json"]
 
 
-@pytest.mark.parametrize("wrong", ["empty folder", "no parquet", "other column"])
+@pytest.mark.parametrize("wrong", ["empty folder", "no parquet", "other column", "same folder"])
 def test_wrong_folders_are_refused_before_ray_starts(exported, tmp_path, monkeypatch, wrong):
     monkeypatch.setattr(sys.modules["ray"], "init", None)
     if wrong == "no parquet":
@@ -77,5 +77,5 @@ def test_wrong_folders_are_refused_before_ray_starts(exported, tmp_path, monkeyp
     elif wrong == "other column":
         pq.write_table(pa.table({"sentence": ["good"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match=str(tmp_path)):
-        score_folder(exported, tmp_path, tmp_path / "answers")
+        score_folder(exported, tmp_path, tmp_path if wrong == "same folder" else tmp_path / "answers")
     assert not (tmp_path / "answers").exists()
