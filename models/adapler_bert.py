@@ -1,7 +1,4 @@
-"""BERT for sequence classification that can be converted to AdapLeR.
-
-The import registers the classes with transformers' AutoConfig, AutoTokenizer and TFAutoModelForSequenceClassification.
-"""
+"""BERT for sequence classification that can be converted to AdapLeR."""
 
 from __future__ import annotations
 
@@ -9,15 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import tensorflow as tf
-from transformers import (
-    AutoConfig,
-    AutoTokenizer,
-    BertConfig,
-    BertTokenizer,
-    BertTokenizerFast,
-    TFAutoModelForSequenceClassification,
-    TFBertForSequenceClassification,
-)
+from transformers import BertConfig, TFBertForSequenceClassification
 from transformers.modeling_tf_outputs import TFSequenceClassifierOutput
 from transformers.modeling_tf_utils import unpack_inputs
 
@@ -193,11 +182,6 @@ class TFAdapLeRForSequenceClassification(TrainingStep, TFBertForSequenceClassifi
             lengths=tuple(run.lengths),
             kept_positions=None if run.kept_positions is None else tuple(run.kept_positions),
         )
-
-
-AutoConfig.register(AdapLeRConfig.model_type, AdapLeRConfig, exist_ok=True)
-AutoTokenizer.register(AdapLeRConfig, BertTokenizer, BertTokenizerFast, exist_ok=True)
-TFAutoModelForSequenceClassification.register(AdapLeRConfig, TFAdapLeRForSequenceClassification, exist_ok=True)
 
 
 def _checked_mask(inputs: dict, config: BertConfig) -> tf.Tensor:

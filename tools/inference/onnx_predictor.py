@@ -13,8 +13,10 @@ import numpy as np
 import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
-from models.text_predictor import TextPredictor
 from tools.common.errors import UserError
+from tools.common.modules import import_alone
+
+TextPredictor = import_alone("models.text_predictor").TextPredictor  # models imports TensorFlow
 
 MODEL_FILES = {"float32": "model.onnx", "int8": "model.int8.onnx"}
 """Precision -> file of an exported directory."""

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, dataclass_transform
 
 from tools.common.errors import UserError
+from tools.common.modules import import_alone
 
 
 def flag(help: str, default: Any = dataclasses.MISSING) -> Any:
@@ -57,7 +56,8 @@ class HelpFormatter(argparse.MetavarTypeHelpFormatter, argparse.RawDescriptionHe
 
 def make_parser(groups: Sequence[type], description: str) -> argparse.ArgumentParser:
     """A parser of the argument groups."""
-    return _hf_argument_parser()(
+    hf_argparser = import_alone("transformers.hf_argparser")  # the package takes half a second to import
+    return hf_argparser.HfArgumentParser(
         list(groups),
         description=description,
         usage="%(prog)s --FLAG value ...",
@@ -81,15 +81,6 @@ def parse(groups: Sequence[type], description: str, command_line: Sequence[str] 
         return arguments(**vars(parser.parse_args(command_line)))
     except UserError as error:
         parser.error(str(error))
-
-
-def _hf_argument_parser() -> type[argparse.ArgumentParser]:
-    """transformers' HfArgumentParser, from its module alone: the import of the package takes half a second."""
-    file = Path(importlib.util.find_spec("transformers").origin).with_name("hf_argparser.py")
-    spec = importlib.util.spec_from_file_location("hf_argparser", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.HfArgumentParser
 
 
 def field_names(groups: Sequence[type]) -> set[str]:
