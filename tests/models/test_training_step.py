@@ -80,7 +80,7 @@ def moves_in_a_graph(policy: str, acc_steps: int) -> tuple[np.ndarray, dict]:
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(policy)
     try:
-        model = compiled(tiny.make_model(), acc_steps=acc_steps)
+        model = compiled(tiny.make_model(num_hidden_layers=2), acc_steps=acc_steps)
         start = [variable.numpy() for variable in model.weights]
         logs = tf.function(model.train_step)(tiny.batch((7, 5, 2, 7)))
     finally:
