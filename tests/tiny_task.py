@@ -80,7 +80,7 @@ def run_here(command: str) -> subprocess.CompletedProcess:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             try:
                 if is_module:
-                    runpy.run_module(name, run_name="__main__")
+                    runpy.run_module(name, run_name="__main__", alter_sys=True)  # dataclasses look there
                 else:
                     runpy.run_path(str(ROOT / name), run_name="__main__")
             except SystemExit as exit_:

@@ -154,7 +154,7 @@ def fit_towards(speedup: float, **objective) -> tuple:
     return model, target
 
 
-@pytest.mark.parametrize("objective", [{}, {"acc_steps": 3}, {"distillation": 0.7}], ids=str)
+@pytest.mark.parametrize("objective", [{}, {"acc_steps": 3, "distillation": 0.7}], ids=str)
 def test_a_model_is_trained_to_its_target(objective):
     """Three examples of 7, 5 and 2 tokens: the reachable speedups are few, so the nearest is asked for."""
     model, target = fit_towards(1.6, **objective)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tiny_task import NAME, run, write_backbone, write_sst2
+from tests.tiny_task import NAME, run, run_here, write_backbone, write_sst2
 from tools.benchmarks.training import sample
 from tools.data.examples import Examples
 
@@ -47,9 +47,9 @@ def test_a_sample_of_grouped_batches_stands_for_the_epoch():
 
 
 def test_training_benchmark(tmp_path):
-    backbone, data = write_backbone(tmp_path / NAME), write_sst2(tmp_path / "data")
+    backbone, data = write_backbone(tmp_path / NAME, num_hidden_layers=2), write_sst2(tmp_path / "data")
     flags = f"--TASK sst2 --BACKBONE {backbone} --DATA_DIR {data} --MAX_LENGTH 16 --BATCH_SIZE 7"
-    done = run(f"python -m tools.benchmarks.training {flags} --SAVE {tmp_path / 'training.json'}")
+    done = run_here(f"python -m tools.benchmarks.training {flags} --SAVE {tmp_path / 'training.json'}")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "training.json").read_text())
     assert set(result["ratios"]) >= {"joint step / fine-tuning step", "joint step, padded / similar lengths"}

@@ -48,7 +48,7 @@ def test_compiled_functions_are_reused_until_the_model_is_converted(examples):
 
 def test_compiled_functions_are_freed_with_the_model(examples):
     def use_a_model() -> weakref.ref:
-        model = tiny.make_model(converted=False)
+        model = tiny.make_model(converted=False, num_hidden_layers=1)
         saliency_matrix(model, examples, 16, 2)
         predict(model, examples, 2)
         return weakref.ref(model)
