@@ -94,18 +94,18 @@ class RandomModels:
             the point as `tools.results.benchmark_tables` takes it; with the profile of int8 if it misses a goal.
         """
         scale = self.scale_for(batch, speedup)
-        functions = {}
-        for name, run in self.runs.items():
-            is_dropping = name == tables.LR_MODE or name in tables.DROPPING.values()
-            functions[name] = functools.partial(run, eta_scale=scale) if is_dropping else run
+        is_dropping = {name: name in (tables.LR_MODE, *tables.DROPPING.values()) for name in self.runs}
+        functions = {
+            name: functools.partial(run, eta_scale=scale) if is_dropping[name] else run
+            for name, run in self.runs.items()
+        }
         batch_size, length = batch["input_ids"].shape
         desc = f"{batch_size} x {length} tokens, {speedup:g}x"
         seconds = time_interleaved(functions, [batch], ROUNDS, desc, SECONDS_PER_POINT)
         whole = batch_size * bert_flops(self.config, length)
         variants = {}
         for name, values in seconds.items():
-            lengths = functions[name](batch)[1:]
-            flops = self.flops(batch, lengths[0]) if lengths else whole
+            flops = self.flops(batch, functions[name](batch)[1]) if is_dropping[name] else whole
             variants[name] = {"milliseconds": 1000 * float(np.median(values)), "flops_speedup": float(whole / flops)}
         point = {"batch_size": batch_size, "length": length, "forced_speedup": speedup, "eta_scale": scale}
         point |= {"rounds": len(values), "variants": variants}
@@ -114,16 +114,17 @@ class RandomModels:
         return point
 
     def scale_for(self, batch: dict[str, np.ndarray], speedup: float) -> float:
-        """The eta_scale that gives the FLOPs speedup on a batch, by bisection from 0 to 1."""
+        """The eta_scale that comes nearest to the FLOPs speedup on a batch, by bisection from 0 to 1."""
         if speedup == 1:
             return 0.0
         batch_size, length = batch["input_ids"].shape
-        whole, low, high = batch_size * bert_flops(self.config, length), 0.0, 1.0
+        whole, low, high, reached = batch_size * bert_flops(self.config, length), 0.0, 1.0, {}
         for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            _, lengths = self.runs[tables.DROPPING["float32"]](batch, eta_scale=middle)
-            low, high = (middle, high) if whole / self.flops(batch, lengths) < speedup else (low, middle)
-        return high
+            scale = (low + high) / 2
+            _, lengths = self.runs[tables.DROPPING["float32"]](batch, eta_scale=scale)
+            reached[scale] = whole / self.flops(batch, lengths)
+            low, high = (scale, high) if reached[scale] < speedup else (low, scale)
+        return min(reached, key=lambda scale: abs(reached[scale] - speedup))
 
     def flops(self, batch: dict[str, np.ndarray], lengths: np.ndarray) -> float:
         """FLOPs of lr_mode on a batch; lengths are [batch, layers]."""

@@ -23,6 +23,7 @@ from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
+from tools.evaluation import intervals
 from tools.flops import bert_flops
 from tools.results import alternatives as results
 from tools.results.write_pages import measured
@@ -101,6 +102,8 @@ def compared(saved_model, flags, tmp_path_factory):
             cut(this_run.backbone, 2, Path(alternative.backbone))
         write_fine_tuned(alternative.backbone, this_run.task, alternative.max_length, alternative.paths)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "RESAMPLES", 50)
+        patch.setattr(program, "ROUNDS", 1)
         patch.setattr(program, "measure", lambda *_: {"startup_seconds": 0.5, "memory_mb": 100.0})
         program.benchmark(arguments)
     return json.loads(file.read_text()), missing.paths.name
