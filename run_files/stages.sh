@@ -13,7 +13,7 @@ FINE_TUNE=(--EPOCHS 5 --LEARNING_RATE 2e-5 --CLIP_NORM 0)
 TRAIN_ADAPLER=(--EPOCHS 5 --LEARNING_RATE 3e-5 --GAMMA 0.005 --PHI 0.0005)
 INITIAL=backbone CHOOSE_ETA_SCALE=yes
 # The recipe of a run with a target speedup: stages 1 and 3 alike.
-RECIPE=(--EPOCHS 3 --LEARNING_RATE 5e-5 --GROUP_BY_LENGTH)
+RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5 --GROUP_BY_LENGTH)
 TARGET_FINE_TUNE=() # what fine-tuning needs beside it
 TARGET=2 USE_TARGET=no
 source "$settings"

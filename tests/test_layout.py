@@ -68,7 +68,14 @@ def test_settings_files_hold_flags_of_the_stages(path):
 
 
 @pytest.mark.parametrize(
-    "command", ["run_task.sh sst2", "run_seeds.sh mrpc --PHI 1", "search.sh mrpc 22", "run_multi_worker.sh 0 a.py"]
+    "command",
+    [
+        "run_task.sh sst2",
+        "train_alternatives.sh sst2",
+        "run_seeds.sh mrpc --PHI 1",
+        "search.sh mrpc 22",
+        "run_multi_worker.sh 0 a.py",
+    ],
 )
 def test_shell_scripts_say_how_to_call_them(command):
     done = subprocess.run(f"./{command}", shell=True, cwd=ROOT / "run_files", capture_output=True, text=True)
