@@ -107,8 +107,9 @@ def alternatives(results: Results, timed: list[dict]) -> str:
     for record in timed:
         result = results.of("alternatives", record["task"])[0]
         ours = [p for p in result["points"] if p["method"] == "AdapLeR" and p["precision"] == "int8"]
-        if any(not is_beaten(point, result["points"]) for point in ours):
-            on_front.append(record["task"])
+        count = sum(not is_beaten(point, result["points"]) for point in ours)
+        if count:
+            on_front.append(f"{record['task']} ({count} of {len(ours)} settings)")
         chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
         if chosen and is_beaten(chosen, result["points"]):
             beaten.append(record["task"])

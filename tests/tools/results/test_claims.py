@@ -184,7 +184,9 @@ def test_sentences_of_the_verdict(folder):
     times = sentence(folder, "Time")
     assert "sst2 15.0 to 5.0 ms, 3.00x and 120.0 to 40.0 ms, 3.00x" in times
     alternatives = sentence(folder, "Against int8")
-    assert "Pareto front of score and time on sst2." in alternatives and alternatives.endswith("point on ag_news.")
+    assert "Pareto front of score and time on sst2 (2 of 2 settings)." in alternatives and alternatives.endswith(
+        "point on ag_news."
+    )
     assert "mnli, qnli and dbpedia" in sentence(folder, "What was not measured")
 
 

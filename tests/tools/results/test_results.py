@@ -146,6 +146,8 @@ def test_cost_of_the_tasks_without_data():
     from tools.flops.formulas import bert_flops
 
     cost = PAPER["cost"]
+    recipe = re.search(r"RECIPE=\(--EPOCHS (\d+)", (ROOT / "run_files" / "stages.sh").read_text())
+    assert cost["epochs"] == int(recipe[1]) and cost["passes"] == 3 * cost["epochs"] + 3 * 3 + 5 * cost["epochs"]
     assert cost["flops"] == pytest.approx(float(bert_flops(BertConfig(), cost["tokens"])), rel=0.005)
 
 
