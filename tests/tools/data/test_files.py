@@ -41,16 +41,19 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_text(tmp_path):
         assert list(stream_file(tmp_path / f"in.{ending}")) == [{"text": "good"}]
 
 
+PACKED = gzip.compress(b"text" * 99, mtime=0)
 WRONG = {
     "jsonl": [b'{"text": 1', b"[1]", b"3", b"\xff"],
     "csv": [b'text\n"open', b"text\na,b", b"text\n\xff"],
     "txt": [b"\xff"],
-    "txt.gz": [b"no gzip", gzip.compress(b"text" * 99)[:-9], gzip.compress(b"text" * 99)[:12] + b"\xff" * 40],
+    "txt.gz": [b"no gzip", PACKED[:-9], PACKED[:12] + b"\xff" * 40],
     "docx": [b""],
 }
 
 
-@pytest.mark.parametrize(("ending", "content"), [(ending, one) for ending, some in WRONG.items() for one in some])
+@pytest.mark.parametrize(
+    ("ending", "content"), [(ending, content) for ending, contents in WRONG.items() for content in contents]
+)
 def test_what_cannot_be_read_is_refused(tmp_path, ending, content):
     file = tmp_path / f"in.{ending}"
     file.write_bytes(content)
