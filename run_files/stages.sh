@@ -12,7 +12,7 @@ COMMON=() SALIENCIES=()
 FINE_TUNE=(--EPOCHS 5 --LEARNING_RATE 2e-5 --CLIP_NORM 0)
 TRAIN_ADAPLER=(--EPOCHS 5 --LEARNING_RATE 3e-5 --GAMMA 0.005 --PHI 0.0005)
 INITIAL=backbone CHOOSE_ETA_SCALE=yes
-# The recipe of a run with a target speedup: stages 1 and 3 alike.
+# The recipe of a run with a target speedup: stages 1 and 3 alike, stage 3 from the fine-tuned weights.
 RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5 --GROUP_BY_LENGTH)
 TARGET_FINE_TUNE=() # what fine-tuning needs beside it
 TARGET=2 USE_TARGET=no
@@ -40,7 +40,7 @@ done
 if [ "$USE_TARGET" = yes ]; then
   FINE_TUNE=("${RECIPE[@]}" "${TARGET_FINE_TUNE[@]}")
   TRAIN_ADAPLER=("${RECIPE[@]}" --TARGET_SPEEDUP "$TARGET")
-  CHOOSE_ETA_SCALE=no # stage 3 trims the model to its target
+  INITIAL=fine_tuned CHOOSE_ETA_SCALE=no # stage 3 trims the model to its target
 fi
 "$python" -m tools.runtime.forward_flags check "${COMMON[@]}" "${FINE_TUNE[@]}" "${SALIENCIES[@]}" "${TRAIN_ADAPLER[@]}" "${user_flags[@]}"
 

@@ -6,4 +6,3 @@ RECIPE=(--EPOCHS 2 --LEARNING_RATE 3e-4)
 TARGET_FINE_TUNE=(--EPOCHS 8 --LEARNING_RATE 6e-4 --KEEP_BEST 3)
 TARGET=3
 USE_TARGET=yes
-INITIAL=fine_tuned # its backbone knows no language
