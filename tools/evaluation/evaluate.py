@@ -46,7 +46,7 @@ def predict(
     with step_removal(model):
         rows = collect_results(lambda inputs, _: forward(inputs, scale), examples, batch_size, desc)
     logits, lengths, last_contributions = (np.stack(column) for column in zip(*rows, strict=True))
-    return Predictions(logits, lengths.astype(np.float64), last_contributions)
+    return Predictions(logits.astype(np.float32), lengths.astype(np.float64), last_contributions)
 
 
 def _forward(model, inputs: dict[str, tf.Tensor], eta_scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
