@@ -16,9 +16,10 @@ def bfloat16():
     keras.mixed_precision.set_global_policy("float32")
 
 
-def test_logits_of_a_model_in_bfloat16_can_be_stored(bfloat16, tmp_path):
+def test_logits_of_a_plain_model_in_bfloat16_can_be_stored(bfloat16, tmp_path):
     """NumPy reads a stored bfloat16 array as raw bytes, which have no order."""
-    predictions = predict(tiny.make_model(), examples_of(tiny.inputs(), np.zeros(len(tiny.LENGTHS), np.int32)), 4)
+    examples = examples_of(tiny.inputs(), np.zeros(len(tiny.LENGTHS), np.int32))
+    predictions = predict(tiny.make_model(converted=False), examples, 4)
     np.savez(tmp_path / "stored.npz", logits=predictions.logits)
     with np.load(tmp_path / "stored.npz", allow_pickle=False) as stored:
         assert stored["logits"].dtype == np.float32
