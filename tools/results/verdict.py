@@ -79,7 +79,8 @@ def backbones(records: list[dict]) -> str:
 
 def gain(records: list[dict]) -> str:
     speedups = [record["speedup"] for record in records]
-    values = {"lowest": f"{min(speedups):.1f}", "highest": f"{max(speedups):.1f}", "backbones": backbones(records)}
+    ends = sorted({f"{speedup:.1f}" for speedup in (min(speedups), max(speedups))}, key=float)
+    values = {"range": " to ".join(ends), "backbones": backbones(records)}
     return TEXTS["gain"].format(**values, list=listing([f"{r['task']} {r['speedup']:.2f}x" for r in records]))
 
 
