@@ -104,7 +104,7 @@ GOALS = ("reached", "missed", "undecided")
 
 def alternatives(results: Results, timed: list[dict]) -> str:
     """On which tasks AdapLeR in int8 is on the front, and on which an alternative beats its chosen point."""
-    on_front, beaten = [], []
+    on_front, beaten, incomplete = [], [], []
     for record in timed:
         result = results.of("alternatives", record["task"])[0]
         ours = [p for p in result["points"] if p["method"] == "AdapLeR" and p["precision"] == "int8"]
@@ -114,8 +114,11 @@ def alternatives(results: Results, timed: list[dict]) -> str:
         chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
         if chosen and is_beaten(chosen, result["points"]):
             beaten.append(record["task"])
+        if result["settings"]["not_trained"]:
+            incomplete.append(record["task"])
     names = {"on_front": listing(on_front) or "no task", "beaten": listing(beaten) or "no task"}
-    return TEXTS["alternatives"].format(batch=BATCH, **names)
+    caveat = TEXTS["incomplete"].format(list=listing(incomplete)) if incomplete else ""
+    return f"{TEXTS['alternatives'].format(batch=BATCH, **names)} {caveat}"
 
 
 def short_requests(results: Results, timed: list[dict]) -> list[str]:

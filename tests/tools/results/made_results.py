@@ -51,7 +51,7 @@ def alternatives_of(run: dict, ours: float = 20.0, layers: float = 30.0, layers_
     agreement = {"labels": 1.0, "lengths": 1.0, "largest_logit_difference": 1e-5}
     return {
         **{"kind": "alternatives", **names, "points": points, "examples": {"validation": 1234, "test": 1234}},
-        **{"settings": {"threads": 2, "onnxruntime": "1.0"}},
+        **{"settings": {"threads": 2, "onnxruntime": "1.0", "not_trained": []}},
         "agreement": {"float32": agreement, "int8": agreement | {"difference": -0.001, "low": -0.003, "high": 0.001}},
         "fixed_lengths": [{"tokens": 64, "batch": 1, **points[0], "milliseconds": 5.0}],
         "dial": [{"eta_scale": 1.0, "flops_speedup": 2.0, "score": 0.89, "milliseconds": 5.0}],

@@ -203,6 +203,15 @@ def test_a_task_that_gains_too_little_on_one_text_is_named(tmp_path):
     assert text.endswith("less than a tenth faster on mrpc.")
 
 
+def test_alternatives_that_were_not_trained_are_said(tmp_path):
+    run = run_of("mrpc", 22, 2.0)
+    for number, left_out in enumerate(([], ["minilm_2_layers"])):
+        result = alternatives_of(run)
+        result["settings"]["not_trained"] = left_out
+        text = sentence(write_results(tmp_path / str(number), [run, result]), "Against int8 and smaller models")
+        assert ("were trained for mrpc, so this is open there" in text) == bool(left_out)
+
+
 def test_looks_at_test_sets_are_all_listed(folder):
     looks = [row for row in rows_of(texts_of(folder)["RESULTS.md"]) if "why" in row]
     assert {(row["task"], row["seeds"]) for row in looks} >= {
