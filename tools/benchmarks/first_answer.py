@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.benchmarks.memory import megabytes_at_peak
+from tools.common.modules import import_alone
 from tools.common.paths import ROOT
 
 
@@ -51,19 +52,16 @@ def load_tensorflow(precision: str, model: str) -> Callable[[list], object]:
 
 def load_onnx(model: str, tokenizer: str) -> Callable[[list], object]:
     """As `load_tensorflow`."""
-    import numpy as np
     import onnxruntime
     from tokenizers import Tokenizer
 
+    as_arrays = import_alone("models.text_predictor").as_arrays
     encoder = Tokenizer.from_file(tokenizer)
     onnxruntime.set_default_logger_severity(3)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
     def run(texts: list) -> list:
-        encodings = encoder.encode_batch(texts)
-        columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-        inputs = {name: np.array([getattr(row, column) for row in encodings]) for name, column in columns.items()}
-        return session.run(["logits"], inputs)
+        return session.run(["logits"], as_arrays(encoder.encode_batch(texts)))
 
     return run
 

@@ -132,7 +132,7 @@ def draw_points(axes, points: pandas.DataFrame) -> None:
             axes.annotate(point.setting, (point.time, point.score), (5, 4), textcoords="offset points", fontsize=7)
         if point.method == "AdapLeR" and not point.setting:
             axes.plot(point.time, point.score, **RING)
-    axes.axhline((points["score"] - points["difference"]).median() - 0.01, **ONE_POINT)
+    axes.axhline((points["score"] - points["difference"]).median() - LAYOUT["task_goals"]["loss"] / 100, **ONE_POINT)
     axes.set(xscale="log", xlabel="milliseconds per text, batches of 32")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")

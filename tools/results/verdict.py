@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tools.results.alternatives import frame
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results
 from tools.results.seed_means import seed_records
@@ -39,17 +40,6 @@ def as_chosen(result: dict, engine: str, method: str) -> dict | None:
     """A method's point of an engine at the setting that the run chose; other settings have a name."""
     wanted = {"method": method, "setting": "", "engine": engine, "precision": ENGINES[engine]}
     return next((point for point in result["points"] if wanted.items() <= point.items()), None)
-
-
-def is_beaten(point: dict, points: list[dict]) -> bool:
-    """Whether a point of another method is as good and as fast on a batch, and better in one of both."""
-    time = point["milliseconds"][BATCH]["p50"]
-    for other in points:
-        other_time = other["milliseconds"][BATCH]["p50"]
-        is_as_good = other["score"] >= point["score"] and other_time <= time
-        if other["method"] != "AdapLeR" and is_as_good and (other["score"], other_time) != (point["score"], time):
-            return True
-    return False
 
 
 def verdict(results: Results) -> str:
@@ -107,12 +97,14 @@ def alternatives(results: Results, timed: list[dict]) -> str:
     on_front, beaten, incomplete = [], [], []
     for record in timed:
         result = results.of("alternatives", record["task"])[0]
-        ours = [p for p in result["points"] if p["method"] == "AdapLeR" and p["precision"] == "int8"]
-        count = sum(not is_beaten(point, result["points"]) for point in ours)
+        points = frame(result)
+        ours = points[(points["method"] == "AdapLeR") & (points["precision"] == "int8")]
+        count = (ours["front"] == "yes").sum()
         if count:
             on_front.append(f"{record['task']} ({count} of {len(ours)} settings)")
         chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
-        if chosen and is_beaten(chosen, result["points"]):
+        others = [point for point in result["points"] if point["method"] != "AdapLeR"]
+        if chosen and frame({"points": [*others, chosen]})["front"].iloc[-1] != "yes":
             beaten.append(record["task"])
         if result["settings"]["not_trained"]:
             incomplete.append(record["task"])

@@ -170,7 +170,9 @@ esac
     assert names[0] == "2_layers" and AutoConfig.from_pretrained(trained[0].backbone).num_hidden_layers == 2
     assert names[1:] == [f"first_{arguments.max_length}_tokens" for arguments in trained[1:]] and len(names) >= 3
     assert {arguments.max_length for arguments in trained[1:]} < set(range(3, 9))
-    assert {(arguments.data_seed, arguments.epochs, arguments.batch_size) for arguments in trained} == {(4, 5, 8)}
+    for arguments in trained:
+        recipe = arguments.data_seed, arguments.epochs, arguments.batch_size, arguments.learning_rate
+        assert recipe == (4, 5, 8, 5e-5) and arguments.group_by_length
 
 
 def test_the_table_and_the_figure_hold_every_point(compared, tmp_path):
