@@ -160,8 +160,8 @@ def read_results(file: Path | None, is_adapler: bool) -> dict | None:
                     "speedup": scores[split]["speedup"],
                     "difference": intervals.get(split),
                 }
-                for split in scores
-                if metric in scores[split]
+                for split, values in scores.items()
+                if isinstance(values, dict) and metric in values
             },
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

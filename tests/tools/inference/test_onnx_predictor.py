@@ -26,7 +26,7 @@ from tools.runtime.argument_parser import parse
 
 TEXTS = ["good film", "a very bad plot was seen", "", "it", "unknown words. of the film", "bad bad bad bad good"]
 PAIRS = [("good film", "a very bad plot was seen"), ["it", ""], {"text": "the film", "text_pair": "was a good film"}]
-RESULTS = ROOT / "results" / "sst2_minilm_22.json"
+RESULTS = ROOT / "results" / "demo_demo_bert_22.json"
 
 
 def export_model(model_path: Path, output: Path, **more) -> Path:
@@ -201,7 +201,7 @@ def test_the_directory_is_complete(exported):
     assert config["results"]["splits"]["test"]["score"] == run_of_file["adapler"]["test"]["accuracy"]
     card = (exported / "README.md").read_text()
     assert f"{run_of_file['adapler']['test']['accuracy']:.4f}" in card
-    assert f"{run_of_file['adapler']['test']['speedup']:.2f}x" in card and "minilm" in card
+    assert f"{run_of_file['adapler']['test']['speedup']:.2f}x" in card and run_of_file["backbone"] in card
 
 
 def snippet_of(exported: Path) -> str:
