@@ -22,6 +22,8 @@ if __name__ == "__main__":
 
 import json
 
+import tf_keras as keras
+
 from tools.common.atomic_files import write_json
 from tools.data.examples import Examples
 from tools.data.loading import load_examples
@@ -59,16 +61,18 @@ def train_adapler(run: Run) -> None:
     fit(model, train, arguments, run.seed, callback, run.folder)
     if target is not None:
         fine_tuned = run.paths.fine_tuned(fine_tuning_log.best_epochs(run.task, log)[0])
-        finish_target(run, model, tokenizer, dev, files, fine_tuned)
+        finish_target(run, tokenizer, dev, files, fine_tuned)
     elif callback.chosen_epoch is None:
         earlier = f" ({files.chosen} is from an earlier run)" if files.chosen.exists() else ""
         print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")
     print(files.last if callback.chosen_epoch is None else files.chosen)
 
 
-def finish_target(run: Run, model, tokenizer, dev: Examples, files: AdapLeRFiles, fine_tuned: Path) -> None:
-    """Trims the chosen epoch to the target on dev, stores it, and prints what it reached and costs."""
+def finish_target(run: Run, tokenizer, dev: Examples, files: AdapLeRFiles, fine_tuned: Path) -> None:
+    """Trims the chosen epoch to the target on dev, stores it, and prints what it reached and costs; all in float32."""
     target, batch_size = run.arguments.target_speedup, run.arguments.evaluation_batch_size
+    keras.mixed_precision.set_global_policy("float32")  # a token near a threshold may leave in one arithmetic alone
+    model = make_model(run)
     load_weights(model, files.chosen)
     stored = json.loads(files.log.read_text(encoding="utf-8"))
     trained_eta = stored["epochs"][stored["chosen_epoch"] - 1]["eta"]

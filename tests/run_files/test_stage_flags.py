@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 from transformers import BertTokenizerFast
 
+from run_files import run_classification_w_lr
 from run_files.run_classification_bert import fine_tune
 from run_files.run_classification_evaluation import evaluate
 from run_files.run_glue_prediction import predict_glue
@@ -29,6 +30,8 @@ from tools.runtime import stage
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
 from tools.runtime.checkpoints import load_backbone, save_weights
+from tools.runtime.forward_flags import accepted_flags
+from tools.store_saliencies import store_saliencies
 
 ROWS = {"train": 11, "validation": 5, "test": 5}
 TRAINING = "--EPOCHS 1 --LEARNING_RATE 0.01 --WARMUP_RATIO 0"
@@ -85,6 +88,25 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(place):
         assert json.load(file)["settings"]["mixed_precision"] is True
     (entry,) = [json.loads(line) for line in record_of(place, "scores.jsonl").read_text().splitlines()]
     assert np.isfinite(entry["train"]["loss"])
+
+
+def test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32(place, monkeypatch):
+    flags = f"{place('rte', ('sentence1', 'sentence2'))} --MIXED_PRECISION"
+    as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")
+    as_a_program("store_saliencies", store_saliencies, flags)
+    dtypes, trim = [], run_classification_w_lr.trim
+
+    def noted(model, *arguments):
+        dtypes.append(model.bert.encoder.layer[0].attention.self_attention.query.compute_dtype)
+        return trim(model, *arguments)
+
+    monkeypatch.setattr(run_classification_w_lr, "trim", noted)
+    train = run_classification_w_lr.train_adapler
+    record = as_a_program("train_adapler", train, f"{flags} {TRAINING} --TARGET_SPEEDUP 1.2")
+    layer = record.model.bert.encoder.layer[0].attention.self_attention.query
+    assert layer.compute_dtype == "bfloat16" and dtypes == ["float32"]
+    for name in ("evaluate", "summarize", "choose_eta_scale"):
+        assert accepted_flags(name, ["--MIXED_PRECISION"]) == []
 
 
 QUERY = "bert/encoder/layer_._0/attention/self/query/kernel:0"

@@ -69,6 +69,12 @@ class DeviceArguments:
     gpu: str | None = flag("index of the GPU to use, or several separated by commas (default: all)", None)
     multi_gpu: bool = flag("spread each batch over all visible devices", False)
     deterministic: bool = flag("equal seeds give bit-equal results on one machine; slower", False)
+
+
+@argument_group("devices and arithmetic")
+class ArithmeticArguments(DeviceArguments):
+    """The same, for the stages that compute gradients; the others compute in float32, as a deployed model does."""
+
     mixed_precision: bool = flag("compute in bfloat16, keep the weights in float32", False)
 
 
@@ -267,10 +273,16 @@ class FlopsArguments:
 
 
 STAGES: dict[str, list[type]] = {
-    "fine_tune": [HeldOutTaskArguments, RowArguments, FineTuningArguments, DeviceArguments],
+    "fine_tune": [HeldOutTaskArguments, RowArguments, FineTuningArguments, ArithmeticArguments],
     "plan_alternatives": [HeldOutTaskArguments, RowArguments, DeviceArguments],
-    "store_saliencies": [HeldOutTaskArguments, RowArguments, SaliencyArguments, DeviceArguments],
-    "train_adapler": [HeldOutTaskArguments, RowArguments, AdapLeRTrainingArguments, SpeedArguments, DeviceArguments],
+    "store_saliencies": [HeldOutTaskArguments, RowArguments, SaliencyArguments, ArithmeticArguments],
+    "train_adapler": [
+        HeldOutTaskArguments,
+        RowArguments,
+        AdapLeRTrainingArguments,
+        SpeedArguments,
+        ArithmeticArguments,
+    ],
     "choose_eta_scale": [HeldOutTaskArguments, RowArguments, EtaScaleArguments, DeviceArguments],
     "evaluate": [HeldOutTaskArguments, RowArguments, EvaluationArguments, DeviceArguments],
     "glue_prediction": [TaskArguments, RowArguments, GlueArguments, DeviceArguments],

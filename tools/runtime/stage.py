@@ -38,7 +38,8 @@ def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
     Exit code 2 for input that the user can fix, 130 and 143 after SIGINT and SIGTERM, 1 for any other failure.
     """
     with errors_as_a_sentence():
-        devices.configure_devices(arguments.gpu, arguments.mixed_precision, arguments.deterministic)
+        mixed_precision = getattr(arguments, "mixed_precision", False)
+        devices.configure_devices(arguments.gpu, mixed_precision, arguments.deterministic)
         strategy = devices.strategy(arguments.multi_gpu)
         run = Run.of(stage, arguments)
         print(f"{stage}: " + " ".join(f"{name.upper()}={value}" for name, value in run.settings.items()), flush=True)

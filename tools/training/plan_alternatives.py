@@ -1,4 +1,4 @@
-"""Prints the flags of stage 1 for the smaller plain models that AdapLeR is compared with, one model a line.
+"""Prints the flags of stage 1 for the smaller plain models that AdapLeR is compared with: a line a model, tabs between.
 
 They are the backbone's first 2, 3 and 4 layers, which are written to directory/backbones/, and the whole backbone on
 the first tokens of each text: as many as need 2, 3 and 5 times fewer FLOPs over the validation texts, which resemble
@@ -55,8 +55,9 @@ def plan_alternatives(run: Run) -> None:
     for alternative in alternatives(run):
         if alternative.method == "first layers":
             cut(run.backbone, int(alternative.setting.split()[0]), generated_backbone(alternative.paths.name))
-        name = alternative.paths.name
-        print(f"--BACKBONE {alternative.backbone} --BACKBONE_NAME {name} --MAX_LENGTH {alternative.max_length}")
+        flags = {"BACKBONE": alternative.backbone, "BACKBONE_NAME": alternative.paths.name}
+        flags["MAX_LENGTH"] = alternative.max_length
+        print(*(f"--{flag}\t{value}" for flag, value in flags.items()), sep="\t")
 
 
 def alternatives(run: Run) -> list[Alternative]:

@@ -150,26 +150,29 @@ def test_the_dial_is_faster_the_further_it_is_turned(compared):
     assert speedups == sorted(speedups) and speedups[0] < speedups[-1]
 
 
-def test_one_command_trains_every_alternative(flags, tmp_path):
-    """Stage 1 itself is replaced by a program that notes its flags."""
+def test_one_command_trains_every_alternative(saved_model, flags, tmp_path):
+    """Stage 1 itself is replaced by a program that notes its flags; the backbone's path has a blank."""
+    (tmp_path / "a backbone").symlink_to(saved_model.parent / "backbone")
+    flags = f"{flags} --BACKBONE '{tmp_path / 'a backbone'}' --TARGET_SPEEDUP 2 --BATCH_SIZE 8"
     python = tmp_path / "python"
     python.write_text(
         f"""#!/bin/sh
 case "$1" in
-*run_classification_bert.py) shift; echo "$@" >> {tmp_path}/commands ;;
+*run_classification_bert.py) shift; (printf '%s\\t' "$@"; echo) >> {tmp_path}/commands ;;
 *) exec {sys.executable} "$@" ;;
 esac
 """
     )
     python.chmod(0o755)
-    done = run(f"run_files/train_alternatives.sh sst2 4 {flags} --TARGET_SPEEDUP 2 --BATCH_SIZE 8", PYTHON=str(python))
+    done = run(f"run_files/train_alternatives.sh sst2 4 {flags}", PYTHON=str(python))
     assert done.returncode == 0, done.stderr[-3000:]
-    commands = [line.split() for line in (tmp_path / "commands").read_text().splitlines()]
+    commands = [line.rstrip("\t").split("\t") for line in (tmp_path / "commands").read_text().splitlines()]
     trained = [parse(STAGES["fine_tune"], "", command) for command in commands]
     names = [arguments.backbone_name.removeprefix(f"{NAME}_") for arguments in trained]
     assert names[0] == "2_layers" and AutoConfig.from_pretrained(trained[0].backbone).num_hidden_layers == 2
     assert names[1:] == [f"first_{arguments.max_length}_tokens" for arguments in trained[1:]] and len(names) >= 3
     assert {arguments.max_length for arguments in trained[1:]} < set(range(3, 9))
+    assert {arguments.backbone for arguments in trained[1:]} == {str(tmp_path / "a backbone")}
     for arguments in trained:
         recipe = arguments.data_seed, arguments.epochs, arguments.batch_size, arguments.learning_rate
         assert recipe == (4, 5, 8, 5e-5) and arguments.group_by_length
