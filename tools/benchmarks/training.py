@@ -63,24 +63,21 @@ def sample(examples: Examples, batch_size: int) -> list[tuple[Batch, Batch]]:
 
     The lengths of the second are spread evenly over those of the whole epoch, so that they represent it.
     """
-    epoch = len(examples) // batch_size
-    count = min(BATCHES, epoch)
-    grouped = examples.grouped_by_length(batch_size, seed=0).take(np.arange(epoch * batch_size))
-    by_length = np.argsort(grouped.lengths.reshape(epoch, batch_size).max(axis=1))
-    spread = by_length[((np.arange(count) + 0.5) * epoch / count).astype(int)]
-    rows = spread[:, np.newaxis] * batch_size + np.arange(batch_size)
-    at_random = training_batches(examples.take(np.arange(count * batch_size)), batch_size)
-    return list(zip(at_random, training_batches(grouped.take(rows.ravel()), batch_size), strict=True))
+    count = min(BATCHES, len(examples) // batch_size)
+    grouped = examples.batches(batch_size, reshuffle_seed=0, by_length=True)
+    whole = [batch for batch in grouped if len(batch[1]["labels"]) == batch_size]
+    by_length = sorted(whole, key=lambda batch: batch[0]["input_ids"].shape[1])
+    spread = [by_length[int((index + 0.5) * len(by_length) / count)] for index in range(count)]
+    at_random = examples.batches(batch_size).take(count)
+    return [(with_saliency(one), with_saliency(other)) for one, other in zip(at_random, spread, strict=True)]
 
 
-def training_batches(examples: Examples, batch_size: int) -> list[Batch]:
-    """Batches of the examples, with a random saliency for every token that is not padding."""
-    batches = []
-    for inputs, targets in examples.batches(batch_size):
-        mask = tf.cast(inputs["attention_mask"], tf.float32)
-        saliency = tf.random.stateless_uniform(tf.shape(mask), [0, 1]) * mask
-        batches.append((inputs, {"labels": tf.cast(targets["labels"], tf.int32), "saliency": saliency}))
-    return batches
+def with_saliency(batch: tuple[dict, dict]) -> Batch:
+    """The batch with a random saliency for every token that is not padding."""
+    inputs, targets = batch
+    mask = tf.cast(inputs["attention_mask"], tf.float32)
+    saliency = tf.random.stateless_uniform(tf.shape(mask), [0, 1]) * mask
+    return inputs, {"labels": tf.cast(targets["labels"], tf.int32), "saliency": saliency}
 
 
 def make_steps(backbone: str, task: Task, max_length: int) -> dict[str, Callable]:

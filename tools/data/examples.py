@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,9 @@ INPUTS_SPEC = {
     name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "token_type_ids", "attention_mask")
 }
 """What a model is fed: [batch, length] each, padded to the longest example of the batch."""
+
+SORTED_BATCHES = 50
+"""Most batches whose examples are sorted by length together."""
 
 
 @dataclass(frozen=True)
@@ -97,21 +101,16 @@ class Examples:
         """The examples in the one order that a seed gives."""
         return self.take(np.random.default_rng(seed).permutation(len(self)))
 
-    def grouped_by_length(self, batch_size: int, seed: int) -> Examples:
-        """The examples in an order whose batches hold examples of similar length.
-
-        The batches come in random order; those of equal length meet at random if the examples' order is. What is left
-        over from full batches, the shortest, comes last.
-        """
-        by_length = np.argsort(self.lengths, kind="stable")
-        rest, whole = np.split(by_length, [len(self) % batch_size])
-        batches = np.random.default_rng(seed).permutation(whole.reshape(-1, batch_size))
-        return self.take(np.concatenate([batches.ravel(), rest]))
-
-    def batches(self, batch_size: int, reshuffle_seed: int | None = None, first_epoch: int = 0) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, reshuffle_seed: int | None = None, first_epoch: int = 0, by_length: bool = False
+    ) -> tf.data.Dataset:
         """Batches (inputs, targets), each padded to its own longest example.
 
         They come in the examples' order, or with `reshuffle_seed` in another one each epoch, from `first_epoch` on.
+
+        Args:
+            by_length: of a new order, sort parts of up to 50 batches by length, a quarter of the epoch at most, and
+                give their batches at random: little padding, and other batches each epoch.
         """
         inputs = {"input_ids": self.input_ids, "token_type_ids": self.token_type_ids}
         targets = {"labels": self.labels}
@@ -119,12 +118,25 @@ class Examples:
             targets["saliency"] = self.saliency
         if self.teacher_logits is not None:
             targets["teacher_logits"] = self.teacher_logits
-        examples = tf.data.Dataset.from_tensor_slices((inputs, targets))
+        positions = tf.data.Dataset.range(len(self))
         if reshuffle_seed is not None:
-            examples = examples.shuffle(len(self), seed=reshuffle_seed)
-            for _ in range(first_epoch):  # each start of an iterator draws the next epoch's order
-                next(iter(examples))
-        return examples.batch(batch_size).map(self._pad).prefetch(2)
+            positions = positions.shuffle(len(self), seed=reshuffle_seed)
+        count = math.ceil(len(self) / batch_size)
+        if by_length:
+            part = batch_size * min(SORTED_BATCHES, math.ceil(count / 4))
+            lengths = tf.constant(self.lengths)
+            positions = positions.batch(part).map(lambda rows: _sorted_by(lengths, rows)).unbatch()
+        positions = positions.batch(batch_size)
+        if by_length:
+            positions = positions.shuffle(count, seed=reshuffle_seed)
+            positions = positions.apply(tf.data.experimental.assert_cardinality(count))
+        for _ in range(first_epoch if reshuffle_seed is not None else 0):
+            next(iter(positions))  # each start of an iterator draws the next epoch's order
+
+        def gather(batch: tf.Tensor) -> tuple[dict, dict]:
+            return self._pad(*tf.nest.map_structure(lambda rows: tf.gather(rows, batch), (inputs, targets)))
+
+        return positions.map(gather).prefetch(2)
 
     def _pad(self, inputs: dict, targets: dict) -> tuple[dict, dict]:
         padded = {
@@ -134,6 +146,10 @@ class Examples:
         }
         dense = {k: v.to_tensor() if isinstance(v, tf.RaggedTensor) else v for k, v in targets.items()}
         return padded, dense
+
+
+def _sorted_by(values: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    return tf.gather(positions, tf.argsort(tf.gather(values, positions), stable=True))
 
 
 def has_evidence(examples: Examples) -> np.ndarray:

@@ -109,17 +109,11 @@ class TrainingArguments(BatchArguments):
     warmup_ratio: Fraction = flag("fraction of the steps in which the rates rise from 0", 0.06)
     reshuffle: bool = flag("another order of examples each epoch (published: one order)", False)
     group_by_length: bool = flag(
-        "batches of examples of similar length, with little padding (published: random)", False
+        "batches of examples of similar length, with little padding, and other ones each epoch (published: random)",
+        False,
     )
     resume: bool = flag("continue an interrupted run after its last finished epoch", False)
     initial_model_path: Path | None = flag("start from these fine-tuned .h5 weights, not from the backbone", None)
-
-    def __post_init__(self) -> None:
-        """Continued by the next group's, where a stage combines them."""
-        if hasattr(super(), "__post_init__"):
-            super().__post_init__()
-        if self.reshuffle and self.group_by_length:
-            raise UserError("--RESHUFFLE and --GROUP_BY_LENGTH exclude one another; leave one out")
 
 
 @argument_group("training")

@@ -34,8 +34,8 @@ def fit(
 ) -> None:
     """Trains a compiled model.
 
-    Every epoch visits the examples in one order, which the seed gives: a random one, or with
-    `training.group_by_length` one of batches of similar length. `training.reshuffle` draws a new order each epoch.
+    Every epoch visits the examples in one random order, which the seed gives. `training.reshuffle` draws a new order
+    each epoch, `training.group_by_length` one of batches of similar length.
     `training.resume` continues after the last finished epoch of an interrupted run, if its examples, saliencies and
     initial weights were the same.
 
@@ -57,10 +57,8 @@ def fit(
             finished = training.epochs
         epoch_end.resume(finished)
         print(f"{finished} of {training.epochs} epochs are finished", flush=True)
-    examples = examples.shuffled(seed)
-    if training.group_by_length:
-        examples = examples.grouped_by_length(training.batch_size, seed)
-    batches = examples.batches(training.batch_size, seed if training.reshuffle else None, finished)
+    new_orders = seed if training.reshuffle or training.group_by_length else None
+    batches = examples.shuffled(seed).batches(training.batch_size, new_orders, finished, training.group_by_length)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
     every = [progress, StopAtNaN(), epoch_end, board, backup]
     try:

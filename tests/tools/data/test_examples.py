@@ -1,12 +1,14 @@
 """Orders of examples, and the batches that they make."""
 
+import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tiny_task import NAME, run, run_here, write_backbone, write_sst2
+from tests.tiny_task import NAME, run_here, write_backbone, write_sst2
 from tools.benchmarks.training import sample
 from tools.data.examples import Examples
 
@@ -17,31 +19,54 @@ def make_examples(lengths) -> Examples:
     return Examples(np.arange(len(lengths)), tokens, tf.zeros_like(tokens), labels, pad_id=0)
 
 
-@pytest.mark.parametrize(("count", "batch_size"), [(20, 4), (23, 4), (3, 5), (1, 1)])
+def numbered(lengths) -> Examples:
+    """Examples whose labels are their places."""
+    return replace(make_examples(lengths), labels=np.arange(len(lengths), dtype=np.int32))
+
+
+def labels_of(batches) -> list[list[int]]:
+    return [targets["labels"].numpy().tolist() for _, targets in batches]
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(40, 4), (43, 4), (3, 5), (1, 1)])
 def test_batches_of_similar_length(count, batch_size):
-    examples = make_examples(np.random.default_rng(1).integers(2, 40, count))
-    grouped = examples.grouped_by_length(batch_size, seed=5)
-    assert sorted(grouped.row_ids) == list(range(count))
-    ordered = np.sort(examples.lengths)
-    rest, whole = count % batch_size, count - count % batch_size
-    batches = grouped.lengths[:whole].reshape(-1, batch_size)
-    assert (grouped.lengths[whole:] == ordered[:rest]).all()
-    assert sorted(map(tuple, batches)) == sorted(map(tuple, ordered[rest:].reshape(-1, batch_size)))
-    again = examples.grouped_by_length(batch_size, seed=5)
-    assert (again.row_ids == grouped.row_ids).all()
+    """Every epoch has other batches with every example once; a resumed run goes on with those of its epoch."""
+    examples = numbered(np.random.default_rng(1).integers(2, 40, count))
+    batches = examples.batches(batch_size, reshuffle_seed=5, by_length=True)
+    assert batches.cardinality() == -(-count // batch_size)
+    epochs = [labels_of(batches) for _ in range(3)]
+    for epoch in epochs:
+        sizes = sorted(map(len, epoch))
+        assert sorted(itertools.chain(*epoch)) == list(range(count)) and sizes[1:] == [batch_size] * (len(epoch) - 1)
+    assert count < 5 or sorted(map(sorted, epochs[0])) != sorted(map(sorted, epochs[1]))
+    assert epochs[2] == labels_of(examples.batches(batch_size, reshuffle_seed=5, first_epoch=2, by_length=True))
 
 
-def test_batches_of_similar_length_come_in_random_order():
-    examples = make_examples(np.arange(2, 42))
-    firsts = [examples.grouped_by_length(4, seed).lengths[::4] for seed in range(2)]
-    assert (np.sort(firsts[0]) == np.sort(firsts[1])).all() and (firsts[0] != firsts[1]).any()
+def test_batches_of_similar_length_have_little_padding_and_come_in_random_order():
+    examples = numbered(np.random.default_rng(1).permutation(np.arange(2, 402)))
+    padded = [
+        np.array([inputs["input_ids"].shape[1] for inputs, _ in examples.batches(4, seed, by_length=seed is not None)])
+        for seed in (None, 0, 1)
+    ]
+    tokens = examples.lengths.sum() / 4
+    assert padded[1].sum() < 1.1 * tokens < 1.25 * tokens < padded[0].sum()
+    assert (padded[1] != padded[2]).any() and (np.diff(padded[1]) < 0).sum() > 30
+
+
+def test_inputs_and_targets_of_an_example_stay_together():
+    examples = numbered(np.random.default_rng(1).integers(2, 40, 30))
+    starts = examples.input_ids.to_tensor()[:, 0].numpy()
+    for inputs, targets in examples.batches(4, reshuffle_seed=2, by_length=True):
+        rows = targets["labels"].numpy()
+        assert (inputs["input_ids"][:, 0].numpy() == starts[rows]).all()
+        assert (inputs["attention_mask"].numpy().sum(axis=1) == examples.lengths[rows]).all()
 
 
 def test_a_sample_of_grouped_batches_stands_for_the_epoch():
     examples = make_examples(np.random.default_rng(2).integers(2, 60, 400)).shuffled(3)
     pairs = sample(examples, 5)
     shapes = np.array([[batch[0]["input_ids"].shape[1] for batch in pair] for pair in pairs])
-    whole = [b[0]["input_ids"].shape[1] for b in examples.grouped_by_length(5, 0).batches(5)]
+    whole = [batch[0]["input_ids"].shape[1] for batch in examples.batches(5, 0, by_length=True)]
     assert len(pairs) == 8 and abs(shapes[:, 1].mean() - np.mean(whole)) < 2
     assert shapes[:, 1].mean() < shapes[:, 0].mean()
 
@@ -54,8 +79,3 @@ def test_training_benchmark(tmp_path):
     result = json.loads((tmp_path / "training.json").read_text())
     assert set(result["ratios"]) >= {"joint step / fine-tuning step", "joint step, padded / similar lengths"}
     assert all(low <= median <= high for median, low, high in result["ratios"].values())
-
-
-def test_two_orders_at_once_are_refused():
-    done = run("python run_files/run_classification_bert.py --TASK demo --RESHUFFLE --GROUP_BY_LENGTH")
-    assert done.returncode == 2 and "--GROUP_BY_LENGTH" in done.stderr
