@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a result: makes .venv, then runs every stage on the generated task `demo`, with no network but for the
-# installation. About five minutes on 2 CPU cores. Safe to run again.
+# installation. About six minutes on 2 CPU cores. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source run_files/setup_environment.sh requirements.lock

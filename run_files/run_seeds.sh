@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every stage of a task with several seeds, then prints mean and standard deviation over the seeds.
+# Runs every stage of a task with several seeds, then prints the means over the seeds with 95 % intervals.
 # Usage: run_files/run_seeds.sh TASK SEED... [--FLAG value ...]
 # Flags as for run_files/run_task.sh. Each run's summary becomes directory/results/<task>_<backbone name>_<seed>.json; all
 # seeds of the task that lie there are in the table.

@@ -28,7 +28,7 @@ for flag in "$@"; do
     --PUBLISHED | --published)
       USE_TARGET=no
       ;;
-    --TARGET_SPEEDUP | --target_speedup)
+    --TARGET_SPEEDUP | --target_speedup | --TARGET_SPEEDUP=* | --target_speedup=*)
       USE_TARGET=yes
       user_flags+=("$flag")
       ;;

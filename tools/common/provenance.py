@@ -23,7 +23,7 @@ def provenance() -> dict:
         "version": VERSION,
         "commit": _commit(),
         "versions": {name: _version(name) for name in PACKAGES},
-        "machine": f"{os.cpu_count()} x {_processor()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}",
     }
 
 

@@ -14,7 +14,7 @@ from tools.data.rows import DataOptions, load_rows
 from tools.data.tasks import Task
 
 TOKENISING = 1
-"""Part of the cache's key: to be raised when `encode` or `tools.windows` make other tokens of the same rows."""
+"""Part of the cache's key: to be raised when `encode` or `tools.data.windows` make other tokens of the same rows."""
 
 
 def load_examples(

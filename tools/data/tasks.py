@@ -17,19 +17,19 @@ class Task:
     Attributes:
         text_columns: one column, or two for sentence pairs.
         label_names: names by label id; none for a regression.
-        metrics: names known to `tools.metrics`; the first is the primary one, which chooses checkpoints.
+        metrics: names known to `tools.evaluation.metrics`; the first is the primary one, which chooses checkpoints.
         splits: our split -> its published name; a split missing here does not exist.
         hub: arguments of `datasets.load_dataset`, or None for a data set that is not on the hub.
         held_out: validation rows cut from train where none is published; never more than a twentieth of fewer rows
             than `published_train`.
         convert: raw hub row -> row with text and label columns, where the hub's schema differs.
-        generated: the project makes this data set itself (see `tools.demo_task`).
-        read: function of `tools.readers` for local files that are not one table a split.
+        generated: the project makes this data set itself (see `tools.data.demo_task`).
+        read: function of `tools.data.readers` for local files that are not one table a split.
         group_column: column whose values several rows share, by which a dev set can be cut.
         rationale: row -> the words, separated by white space, that humans marked, 0/1 each (none: nobody was asked).
-        windowed: long documents are cut into windows (see `tools.windows`); rows have `spans`.
+        windowed: long documents are cut into windows (see `tools.data.windows`); rows have `spans`.
         empty_texts: some of the published texts are empty; elsewhere an empty text is an error.
-        phrases: rows of train are sentences and phrases of them (see `tools.phrases`).
+        phrases: rows of train are sentences and phrases of them (see `tools.data.phrases`).
     """
 
     name: str

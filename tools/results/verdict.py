@@ -25,7 +25,10 @@ def task_records(results: Results) -> list[dict]:
 
 
 def times(alternatives: list[dict]) -> dict:
-    """Times of the plain model and of AdapLeR by engine and batch, as cells; `gains` has them as speedups."""
+    """Times of the plain model and of AdapLeR by engine and batch, as cells; `gains` has them as speedups.
+
+    `int8` is what AdapLeR in int8 loses against the fine-tuned model, in points.
+    """
     cells, gains = {}, {}
     for engine in ENGINES if alternatives else ():
         plain, ours = (as_chosen(alternatives[0], engine, method) for method in ("BERT", "AdapLeR"))
@@ -33,6 +36,10 @@ def times(alternatives: list[dict]) -> dict:
             before, after = (point["milliseconds"][batch]["p50"] for point in (plain, ours))
             gains[engine, batch] = before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {before / after:.2f}x"
+    quantised = as_chosen(alternatives[0], "ONNX Runtime", "AdapLeR") if alternatives else None
+    if quantised:
+        points = [100 * quantised[name] for name in ("difference", "low", "high")]
+        cells["int8"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*points)
     return cells | {"gains": gains}
 
 
@@ -43,7 +50,7 @@ def as_chosen(result: dict, engine: str, method: str) -> dict | None:
 
 
 def verdict(results: Results) -> str:
-    """What is gained, the time, the cost, alternatives, when it does not help, and what was not measured: a list."""
+    """What is gained, the time, the cost, alternatives, short requests, and what was not measured: a list."""
     records = task_records(results)
     timed = [record for record in records if ("TensorFlow", ONE) in record["gains"]]
     sentences = {
@@ -51,7 +58,7 @@ def verdict(results: Results) -> str:
         "Time": time_sentence(timed) if timed else TEXTS["no_times"],
         "What it costs": cost(records) if records else TEXTS["no_runs"],
         "Against int8 and smaller models": alternatives(results, timed) if timed else TEXTS["no_times"],
-        "When it does not help: single short requests": " ".join(short_requests(results, timed)),
+        "Single short requests": " ".join(short_requests(results, timed)),
         "What was not measured": not_measured(records),
     }
     return "\n".join(f"- **{name}.** {' '.join(text.split())}" for name, text in sentences.items())

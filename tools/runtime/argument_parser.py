@@ -66,8 +66,13 @@ def make_parser(groups: Sequence[type], description: str) -> argparse.ArgumentPa
     )
 
 
-def parse(groups: Sequence[type], description: str, command_line: Sequence[str] | None = None) -> Any:
+def parse(
+    groups: Sequence[type], description: str, command_line: Sequence[str] | None = None, complete: bool = True
+) -> Any:
     """The arguments of a command line (default: the process's own).
+
+    Args:
+        complete: refuse a command line without a required flag.
 
     Returns:
         An instance of a dataclass that inherits from all groups.
@@ -76,6 +81,8 @@ def parse(groups: Sequence[type], description: str, command_line: Sequence[str] 
         SystemExit: with code 2 and a usage message, for arguments that are unknown, malformed or contradictory.
     """
     parser = make_parser(groups, description)
+    for action in parser._actions:
+        action.required = action.required and complete
     arguments = dataclasses.make_dataclass("Arguments", [], bases=tuple(groups), kw_only=True)
     try:
         return arguments(**vars(parser.parse_args(command_line)))

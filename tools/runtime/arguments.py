@@ -42,7 +42,10 @@ class TaskArguments:
         "hub id or local directory of a BERT (default: bert-base-uncased; demo has its own)", None
     )
     backbone_name: str | None = flag("name of the backbone's folder under directory/ (default: from --BACKBONE)", None)
-    data_dir: Path | None = flag("folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)", None)
+    data_dir: Path | None = flag(
+        "folder of local data sets, <DATA_DIR>/<task>/<split>.*; a custom task's own folder (default: the hub)",
+        None,
+    )
     text_columns: list[str] | None = flag("text columns of a custom task, one or two (default: text)", None)
     label_column: str = flag("label column of a custom task", "label")
     max_length: TokenCount | None = flag(
@@ -121,14 +124,14 @@ class FineTuningArguments(TrainingArguments):
     """Stage 1."""
 
     clip_norm: NonNegativeFloat = flag("largest norm of the gradient; 0 does not clip, as published", 1.0)
-    keep_best: PositiveInt | None = flag("delete the weights of all but this many best epochs", None)
+    keep_best: PositiveInt | None = flag("keep the weights of this many best epochs (default: all)", None)
 
 
 @argument_group("training")
 class AdapLeRTrainingArguments(TrainingArguments):
     """Stage 3's loop."""
 
-    learning_rate: PositiveFloat = flag("highest learning rate", 3e-5)
+    learning_rate: PositiveFloat = flag("highest learning rate; run_task.sh with a target: 1e-4", 3e-5)
 
 
 @argument_group("speed")
@@ -152,7 +155,7 @@ class SpeedArguments:
         "highest learning rate of the Contribution Predictors (default: LEARNING_RATE; with a target 1e-3)", None
     )
     eta_init: FiniteFloat = flag("where eta starts", 0.25)
-    distill: bool = flag("learn from the logits of the best fine-tuned epoch, too (default with a target)", False)
+    distill: bool = flag("also learn from the logits of the best fine-tuned epoch (default with a target)", False)
     no_distill: bool = flag("learn from the labels alone (default without a target)", False)
 
     def __post_init__(self) -> None:
@@ -237,7 +240,7 @@ class EtaScaleArguments(BatchArguments):
     """The choice of eta_scale."""
 
     model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
-    max_loss: FiniteFloat = flag("a setting must lose less than this against the fine-tuned dev score", ALLOWED_LOSS)
+    max_loss: FiniteFloat = flag("largest loss of dev score allowed; 0.01 is one point", ALLOWED_LOSS)
     scales: list[NonNegativeFloat] = flag(
         "factors on eta to try", [0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 2.0, 3.0]
     )

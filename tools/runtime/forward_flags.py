@@ -3,7 +3,7 @@
     python -m tools.runtime.forward_flags STAGE --FLAG value ...
 
 prints the stage's part, each argument followed by a zero byte. With `check` for STAGE it prints nothing, but fails if a
-flag is unknown to every stage, is one that run_task.sh sets itself, or has a malformed value.
+flag is unknown to every stage, is one that run_task.sh sets itself, has a malformed value, or contradicts another.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tools.runtime.argument_parser import field_names, make_parser
+from tools.runtime.argument_parser import field_names, parse
 from tools.runtime.arguments import STAGES
 
 PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "choose_eta_scale", "evaluate", "summarize"]
@@ -39,7 +39,7 @@ def check(arguments: Sequence[str]) -> None:
     """Checks flags and values before the first stage starts.
 
     Raises:
-        SystemExit: with code 2 and a usage message, for a flag that no stage accepts or a malformed value.
+        SystemExit: with code 2 and a usage message, for what is unknown, malformed or contradictory.
     """
     usage = argparse.ArgumentParser(prog="run_files", usage="run_task.sh TASK SEED [--FLAG value ...]")
     known = set().union(*(field_names(STAGES[stage]) for stage in PIPELINE)) - SET_BY_PIPELINE
@@ -49,10 +49,7 @@ def check(arguments: Sequence[str]) -> None:
         if argument.startswith("--") and _flag_name(argument) not in known:
             usage.error(f"no stage accepts {argument}")
     for stage in PIPELINE:
-        parser = make_parser(STAGES[stage], "")
-        for action in parser._actions:
-            action.required = False
-        parser.parse_args(accepted_flags(stage, arguments))
+        parse(STAGES[stage], "", accepted_flags(stage, arguments), complete=False)
 
 
 def _flag_name(argument: str) -> str:
