@@ -6,6 +6,6 @@ source run_files/setup_environment.sh requirements.lock requirements-onnx.lock t
 ruff check .
 ruff format --check .
 if [ $# -eq 0 ]; then
-  set -- -m "not slow or ci"
+  set -- -m "not slow"
 fi
 exec python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" # the order of tests/conftest.py

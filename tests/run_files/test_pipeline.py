@@ -165,9 +165,9 @@ def test_a_search_scores_only_what_dev_chose(flags):
 def test_summaries_make_the_table_over_seeds(whole_run):
     _, where = whole_run
     assert json.loads(where.summary.read_text())["seed"] == 7
-    table = run("python -m tools.results.seed_means --TASK sst2")
+    table = run_here("python -m tools.results.seed_means --TASK sst2")
     assert table.returncode == 0 and f"| sst2 | {NAME} | all | 7 " in " ".join(table.stdout.split())
-    nothing = run("python -m tools.results.seed_means --TASK mrpc")
+    nothing = run_here("python -m tools.results.seed_means --TASK mrpc")
     assert nothing.returncode == 2 and "run_files/run_task.sh" in nothing.stderr
 
 

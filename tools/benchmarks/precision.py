@@ -17,7 +17,7 @@ import numpy as np
 import tf_keras as keras
 
 from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
-from tools.benchmarks.training import BATCHES, ROUNDS, training_batches, training_step
+from tools.benchmarks.training import BATCHES, ROUNDS, training_step, with_saliency
 from tools.benchmarks.variants import POLICIES, lr_mode_graph
 from tools.data.loading import load_examples
 from tools.data.tasks import get_task
@@ -44,7 +44,7 @@ def benchmark(arguments: PrecisionArguments) -> None:
         answers.append(predictions.logits.argmax(axis=1))
         agreement = lr_mode_agreement(model, dev, predictions, batch_size)
         summaries[name] = evaluation_summary(task, model, dev, predictions) | {"lr_mode": agreement}
-    batches = training_batches(dev.shuffled(0).take(np.arange(min(len(dev), BATCHES * batch_size))), batch_size)
+    batches = [with_saliency(batch) for batch in dev.shuffled(0).batches(batch_size).take(BATCHES)]
     runs = {name: lr_mode_graph(model) for name, model in models.items()}
     inference = time_interleaved(runs, [inputs for inputs, _ in batches], ROUNDS, desc="lr_mode")
     steps = {name: training_step(model) for name, model in models.items()}

@@ -9,7 +9,7 @@ import pytest
 from transformers import BertConfig
 
 from tests.compare import assert_close
-from tests.tiny_task import run, write_backbone, write_sst2
+from tests.tiny_task import run_here, write_backbone, write_sst2
 from tools.benchmarks import inference, precision
 from tools.benchmarks.arguments import PrecisionArguments
 from tools.benchmarks.inference import RandomModels, random_batch
@@ -72,9 +72,11 @@ def test_timing_ends_in_time_but_not_before_three_rounds():
     assert times["b"].shape == (5, 2) and times["a"].min() >= 0.01
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
     write_sst2(tmp_path / "data")
-    command_line = f"--TASK sst2 --MODEL_PATH {saved_model} --DATA_DIR {tmp_path / 'data'} --BATCH_SIZE 8"
+    command_line = f"--TASK sst2 --MODEL_PATH {saved_model} --DATA_DIR {tmp_path / 'data'} --BATCH_SIZE 12"
     command_line += f" --MAX_EVAL_EXAMPLES 12 --SAVE {tmp_path / 'precision.json'}"
     precision.benchmark(parse([PrecisionArguments, RowArguments], "", command_line.split()))
     result = json.loads((tmp_path / "precision.json").read_text())
@@ -89,7 +91,7 @@ def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
 def test_loading_benchmark_counts_the_training_split(tmp_path):
     backbone, data = write_backbone(tmp_path / "tiny"), write_sst2(tmp_path / "data")
     flags = f"--TASK sst2 --BACKBONE {backbone} --DATA_DIR {data} --MAX_LENGTH 16 --MAX_TRAIN_EXAMPLES 10"
-    done = run(f"python -m tools.benchmarks.loading {flags} --SAVE {tmp_path / 'loading.json'}")
+    done = run_here(f"python -m tools.benchmarks.loading {flags} --SAVE {tmp_path / 'loading.json'}")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "loading.json").read_text())
     assert result["examples"] == 10 and 30 <= result["tokens"] <= 160

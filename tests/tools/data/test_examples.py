@@ -71,6 +71,8 @@ def test_a_sample_of_grouped_batches_stands_for_the_epoch():
     assert shapes[:, 1].mean() < shapes[:, 0].mean()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_training_benchmark(tmp_path):
     backbone, data = write_backbone(tmp_path / NAME, num_hidden_layers=2), write_sst2(tmp_path / "data")
     flags = f"--TASK sst2 --BACKBONE {backbone} --DATA_DIR {data} --MAX_LENGTH 16 --BATCH_SIZE 7"

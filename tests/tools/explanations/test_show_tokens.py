@@ -13,7 +13,7 @@ import pytest
 from matplotlib import image
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
-from tests.tiny_task import run
+from tests.tiny_task import run_here
 from tools.common.errors import UserError
 from tools.common.paths import RESULTS, TaskPaths
 from tools.explanations.show_tokens import ShowArguments, chosen_texts, show_tokens
@@ -83,7 +83,7 @@ def written(saved_model, tmp_path_factory):
     (folder / "texts.txt").write_text("\n".join(TEXTS) + "\n")
     files = f"--HTML {folder}/page.html --JSON {folder}/traces.json"
     command = f"python -m tools.explanations.show_tokens --MODEL_PATH {saved_model} --INPUT {folder}/texts.txt {files}"
-    done = run(command)
+    done = run_here(command)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder, done.stdout
 
@@ -219,7 +219,7 @@ def test_reviews_of_the_project_are_traced_and_drawn(saved_model, tmp_path):
     model = TaskPaths("tiny", 3, "imdb").adaptive_models / "run_TARGET2.0_lr"
     shutil.copytree(saved_model, model)
     file = tmp_path / "reviews_imdb_tiny_3.json"
-    done = run(f"python -m tools.explanations.trace_reviews --MODEL_PATH {model} --SAVE {file}")
+    done = run_here(f"python -m tools.explanations.trace_reviews --MODEL_PATH {model} --SAVE {file}")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(file.read_text())
     assert len(result["reviews"]) == 3 and result["task"] == "imdb" and result["model"] == "run_TARGET2.0_lr"
@@ -227,7 +227,7 @@ def test_reviews_of_the_project_are_traced_and_drawn(saved_model, tmp_path):
     assert [row["word"] for row in rows] == [word["word"] for word in result["reviews"][0]["words"]]
     write_figure(tmp_path / "review", pandas.DataFrame(rows), draw_review)
     assert image.imread(tmp_path / "review.png").std() > 0.02
-    refused = run(f"python -m tools.explanations.trace_reviews --MODEL_PATH {saved_model}")
+    refused = run_here(f"python -m tools.explanations.trace_reviews --MODEL_PATH {saved_model}")
     assert refused.returncode == 2 and "not under directory/" in refused.stderr
 
 

@@ -268,7 +268,7 @@ def test_the_predictor_imports_no_tensorflow(exported):
 def test_the_program_compares_with_tensorflow_on_given_texts(saved_model, tmp_path):
     (tmp_path / "texts.csv").write_text("index,text\n1,good film\n2,a very bad plot\n3,it was\n")
     flags = f"--MODEL_PATH {saved_model} --output {tmp_path}/exported --TEXTS {tmp_path}/texts.csv --contributions"
-    done = run(f"python -m tools.inference.export_onnx {flags}")
+    done = run_here(f"python -m tools.inference.export_onnx {flags}")
     assert done.returncode == 0, done.stderr
     assert "on 3 texts" in done.stdout and "largest difference of a logit" in done.stdout
     outputs = onnx.load(tmp_path / "exported" / "model.onnx").graph.output

@@ -4,13 +4,12 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from tests.tiny_task import run_here
 from tests.tools.results.made_results import made_folder, run_of
 from tools.common.markdown import markdown
 from tools.common.paths import FIGURES, README, RESULTS, RESULTS_PAGE, ROOT
@@ -69,17 +68,15 @@ def test_figures_and_their_numbers_are_drawn(folder, tmp_path, results):
 def test_pages_of_another_folder_are_written_into_it(folder, tmp_path):
     for name in ("mrpc_minilm_22", "scitail_minilm_22"):
         shutil.copy(folder / f"{name}.json", tmp_path)
-    command = [sys.executable, "-m", "tools.results.write_pages", str(tmp_path)]
-    assert subprocess.run([*command, "--check"], cwd=ROOT).returncode == 1
-    assert subprocess.run(command, cwd=ROOT).returncode == 0
-    assert subprocess.run([*command, "--check"], cwd=ROOT).returncode == 0
+    command = f"python -m tools.results.write_pages {tmp_path}"
+    assert [run_here(f"{command} {flag}").returncode for flag in ("--check", "", "--check")] == [1, 0, 0]
     for name in ("RESULTS.md", "mrpc.md", "scitail.md", "benchmarks.md"):
         text = (tmp_path / name).read_text()
         links = re.findall(r"\]\(([^)]*)\)", text)
         assert links and all((tmp_path / link).exists() for link in links)
     text = (tmp_path / "RESULTS.md").read_text()
     (tmp_path / "RESULTS.md").write_text(text.replace("2.02x", "2.03x"))
-    assert subprocess.run([*command, "--check"], cwd=ROOT).returncode == 1
+    assert run_here(f"{command} --check").returncode == 1
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.rglob("*.json")), ids=lambda file: file.stem)
