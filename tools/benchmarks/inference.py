@@ -32,8 +32,8 @@ from tools.benchmarks.measurement import finish, time_interleaved
 from tools.benchmarks.onnx_models import onnx_run, onnx_session, write_padded
 from tools.benchmarks.variants import RunFunction, lr_mode_graph, plain_graph
 from tools.flops.formulas import adapler_flops, bert_flops
-from tools.inference.onnx_graph import ModelGraph, dense_float32
-from tools.inference.onnx_quantisation import dense_int8
+from tools.inference.onnx_graph import FLOAT32, ModelGraph
+from tools.inference.onnx_quantisation import INT8
 from tools.results import benchmark_tables as tables
 from tools.runtime.program import run_program
 
@@ -45,7 +45,7 @@ SPREAD = 1.5
 """Standard deviation of a predictor's scores."""
 HALVINGS = 12
 PROFILED_RUNS = 3
-DENSE = {"float32": dense_float32, "int8": dense_int8}
+ARITHMETIC = {"float32": FLOAT32, "int8": INT8}
 
 
 def benchmark(arguments: InferenceArguments) -> None:
@@ -75,14 +75,15 @@ class RandomModels:
         self.runs: dict[str, RunFunction] = {tables.PLAIN: plain_graph(model)}
         for precision, file in write_padded(model, directory).items():
             self.runs[tables.PADDED[precision]] = onnx_run(onnx_session(file))
-        for precision in DENSE:
+        for precision in ARITHMETIC:
             file = write_graph(model, precision, directory / f"packed.{precision}.onnx")
             self.runs[tables.PACKED[precision]] = onnx_run(onnx_session(file))
         model.to_AdapLeR()
         spread_scores(model)
         self.runs[tables.LR_MODE] = lr_mode_graph(model)
         self.dropping = {
-            precision: write_graph(model, precision, directory / f"dropping.{precision}.onnx") for precision in DENSE
+            precision: write_graph(model, precision, directory / f"dropping.{precision}.onnx")
+            for precision in ARITHMETIC
         }
         for precision, file in self.dropping.items():
             self.runs[tables.DROPPING[precision]] = onnx_run(onnx_session(file))
@@ -149,7 +150,7 @@ def random_batch(batch_size: int, length: int, vocabulary: int) -> dict[str, np.
 
 def write_graph(model, precision: str, file: Path) -> Path:
     """Writes the exporter's graph of a model."""
-    onnx_ir.save(ModelGraph(model, DENSE[precision]).build(), file)
+    onnx_ir.save(ModelGraph(model, ARITHMETIC[precision]).build(), file)
     return file
 
 

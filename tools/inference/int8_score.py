@@ -16,7 +16,7 @@ from tools.data.rows import DataOptions, load_rows
 from tools.evaluation.intervals import paired_difference
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES, OnnxPredictor
-from tools.inference.onnx_quantisation import dense_int8_except
+from tools.inference.onnx_quantisation import int8_except
 from tools.runtime.arguments import HeldOutTaskArguments
 from tools.runtime.run import make_task
 
@@ -72,7 +72,7 @@ def write_int8(
     """
 
     def write(float32_layers: Collection[int]) -> None:
-        graph = ModelGraph(model, dense_int8_except(float32_layers), contributions)
+        graph = ModelGraph(model, int8_except(float32_layers), contributions)
         onnx_ir.save(graph.build(), directory / MODEL_FILES["int8"])
 
     def logits(precision: str, texts: list) -> np.ndarray:

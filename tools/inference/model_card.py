@@ -11,7 +11,7 @@ from tools.inference.onnx_predictor import MODEL_FILES
 FILES = """| file | what it is |
 |---|---|
 | `model.onnx` | the model in float32, {float32:.3g} MB |
-| `model.int8.onnx` | dense layers in int8 with a scale for each token, {int8:.3g} MB |
+| `model.int8.onnx` | dense layers in int8 with a scale for each token, word embeddings in int8, {int8:.3g} MB |
 | `tokenizer.json` | the tokenizer, which truncates to {max_length} tokens and pads |
 | `config.json` | labels, longest input, `eta_scale`, text columns, and the scores above |"""
 

@@ -38,6 +38,27 @@ def dense_float32(op: OpBuilder, inputs: ir.Value, kernel: np.ndarray, bias: np.
     return op.Add(product, op.initializer(ir.tensor(bias), f"{name}.bias"))
 
 
+def lookup_float32(op: OpBuilder, table: np.ndarray, rows: ir.Value, name: str) -> ir.Value:
+    """Rows [T] of a table [_, H], [T, H]."""
+    return op.Gather(op.initializer(ir.tensor(table), name), rows)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a graph holds and applies its large weights.
+
+    Attributes:
+        dense: writes a dense layer of the encoder; its arguments are those of `dense_float32`.
+        lookup: takes rows of the word embeddings; its arguments are those of `lookup_float32`.
+    """
+
+    dense: Callable = dense_float32
+    lookup: Callable = lookup_float32
+
+
+FLOAT32 = Arithmetic()
+
+
 @dataclass
 class Packing:
     """Which example each of T packed tokens belongs to; see `models.packing.Packing`.
@@ -68,15 +89,15 @@ class ModelGraph:
 
     Args:
         model: the model.
-        dense: writes a dense layer of the encoder; its arguments are those of `dense_float32`.
+        arithmetic: how large weights are held.
         with_contributions: whether `contributions` is among the outputs.
 
     Raises:
         UserError: the model's activation is not among ACTIVATIONS.
     """
 
-    def __init__(self, model, dense: Callable = dense_float32, with_contributions: bool = False):
-        self.model, self.config, self.dense = model, model.config, dense
+    def __init__(self, model, arithmetic: Arithmetic = FLOAT32, with_contributions: bool = False):
+        self.model, self.config, self.arithmetic = model, model.config, arithmetic
         self.with_contributions = with_contributions and model.is_adapler
         if self.config.hidden_act not in ACTIVATIONS:
             raise UserError(
@@ -132,7 +153,7 @@ class ModelGraph:
         positions = op.Gather(coordinates, 1)
         packing = self.pack(positions, op.ReduceSum(op.Cast(visible, to=_INT64), [1], keepdims=0))
         coordinates = op.Transpose(coordinates, perm=[1, 0])
-        words = op.Gather(self.weight(embeddings.weight, "words"), op.GatherND(ids, coordinates))
+        words = self.arithmetic.lookup(op, embeddings.weight.numpy(), op.GatherND(ids, coordinates), "words")
         places = op.Gather(self.weight(embeddings.position_embeddings, "positions"), positions)
         kinds = op.Gather(self.weight(embeddings.token_type_embeddings, "types"), op.GatherND(types, coordinates))
         return self.norm(op.Add(op.Add(words, places), kinds), embeddings.LayerNorm, "embeddings.norm"), packing
@@ -188,7 +209,7 @@ class ModelGraph:
         parts = (attention.query, attention.key, attention.value)
         kernel = np.concatenate([part.kernel.numpy() for part in parts], axis=1)
         bias = np.concatenate([part.bias.numpy() for part in parts])
-        projected = self.dense(op, hidden_states, kernel, bias, f"{name}.query_key_value")
+        projected = self.arithmetic.dense(op, hidden_states, kernel, bias, f"{name}.query_key_value")
         query, key, value = op.Split(op.Gather(projected, packing.padded_index), axis=2, num_outputs=3, _outputs=3)
         mask_shape = op.Concat([1, 1], op.Shape(packing.places), [1], axis=0)
         mask = op.Expand(op.Unsqueeze(packing.additive_mask, [1, 2]), mask_shape)
@@ -205,7 +226,7 @@ class ModelGraph:
         return self.op.LayerNormalization(inputs, scale, bias, axis=-1, epsilon=self.config.layer_norm_eps)
 
     def encoder_dense(self, inputs: ir.Value, layer, name: str) -> ir.Value:
-        return self.dense(self.op, inputs, layer.kernel.numpy(), layer.bias.numpy(), name)
+        return self.arithmetic.dense(self.op, inputs, layer.kernel.numpy(), layer.bias.numpy(), name)
 
     def plain_dense(self, inputs: ir.Value, layer, name: str) -> ir.Value:
         return dense_float32(self.op, inputs, layer.kernel.numpy(), layer.bias.numpy(), name)

@@ -1,20 +1,20 @@
-"""Dense layers in int8 that give an example the same bits in every batch.
+"""Dense layers and word embeddings in int8 that give an example the same bits in every batch.
 
 Each row of activations, that is each token, has a scale of its own, so that no token depends on the others of its
 batch. One scale for the whole tensor, as `onnxruntime.quantization.quantize_dynamic` takes it, would make logits and
-token decisions depend on the batch. Each column of the kernel has its own scale as well. Both are symmetric. The sums
-are of integers, so their order does not matter.
+token decisions depend on the batch. Each column of the kernel has its own scale as well, and each word its own. All are
+symmetric. The sums are of integers, so their order does not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import numpy as np
 import onnx_ir as ir
 from onnxscript import OpBuilder
 
-from tools.inference.onnx_graph import dense_float32
+from tools.inference.onnx_graph import Arithmetic, dense_float32
 
 HIGHEST = 127
 ZERO_POINT = np.uint8(128)
@@ -44,9 +44,22 @@ def dense_int8(op: OpBuilder, inputs: ir.Value, kernel: np.ndarray, bias: np.nda
     return op.Add(scaled, op.initializer(ir.tensor(bias), f"{name}.bias"))
 
 
-def dense_int8_except(layers: Collection[int]) -> Callable:
-    """`dense_int8`, and `dense_float32` in the given layers of the encoder, counted from 0."""
+def lookup_int8(op: OpBuilder, table: np.ndarray, rows: ir.Value, name: str) -> ir.Value:
+    """Rows of a table; the arguments are those of `tools.inference.onnx_graph.lookup_float32`."""
+    integers, scales = quantise_columns(table.T)
+    integers = op.Gather(op.initializer(ir.tensor(np.ascontiguousarray(integers.T)), name), rows)
+    return op.DequantizeLinear(integers, op.Gather(op.initializer(ir.tensor(scales), f"{name}.scales"), rows), axis=0)
+
+
+INT8 = Arithmetic(dense_int8, lookup_int8)
+
+
+def int8_except(layers: Collection[int]) -> Arithmetic:
+    """INT8, but with float32 in the dense products of the given layers of the encoder, counted from 0."""
     prefixes = tuple(f"layer_{layer}." for layer in layers)
-    return lambda op, inputs, kernel, bias, name: (dense_float32 if name.startswith(prefixes) else dense_int8)(
-        op, inputs, kernel, bias, name
-    )
+
+    def dense(op: OpBuilder, inputs: ir.Value, kernel: np.ndarray, bias: np.ndarray, name: str) -> ir.Value:
+        write = dense_float32 if name.startswith(prefixes) else dense_int8
+        return write(op, inputs, kernel, bias, name)
+
+    return Arithmetic(dense, lookup_int8)

@@ -12,10 +12,10 @@ import tensorflow as tf
 from tests import tiny
 from tests.compare import assert_close
 from tools.common.errors import UserError
-from tools.inference.onnx_graph import ModelGraph, dense_float32
-from tools.inference.onnx_quantisation import dense_int8, quantise_columns
+from tools.inference.onnx_graph import FLOAT32, ModelGraph
+from tools.inference.onnx_quantisation import INT8, quantise_columns
 
-DENSE = {"float32": dense_float32, "int8": dense_int8}
+ARITHMETIC = {"float32": FLOAT32, "int8": INT8}
 SIZES = {
     "usual": {},
     "one layer of one head": {
@@ -55,7 +55,7 @@ def sized_session(size: str, seed: int, precision: str) -> onnxruntime.Inference
 
 
 def make_session(model, precision: str = "float32", contributions: bool = False) -> onnxruntime.InferenceSession:
-    proto = onnx_ir.to_proto(ModelGraph(model, DENSE[precision], contributions).build())
+    proto = onnx_ir.to_proto(ModelGraph(model, ARITHMETIC[precision], contributions).build())
     onnx.checker.check_model(proto, full_check=True)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -141,7 +141,7 @@ def test_plain_bert_keeps_everything(holes):
             assert (positions[mask.sum() :] == -1).all()
 
 
-@pytest.mark.parametrize("precision", DENSE)
+@pytest.mark.parametrize("precision", ARITHMETIC)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seed", range(3))
 def test_an_example_has_its_own_answer_in_every_batch(size, seed, precision):
@@ -160,7 +160,7 @@ def test_int8_is_near_float32(seed):
     model = tiny.make_model(seed, hidden_size=48, num_attention_heads=4, intermediate_size=96, initializer_range=0.1)
     inputs = random_inputs(model, seed)
     keep_all = {"eta_scale": np.array(0, np.float32)}
-    float32, int8 = (run(make_session(model, precision), inputs, **keep_all) for precision in DENSE)
+    float32, int8 = (run(make_session(model, precision), inputs, **keep_all) for precision in ARITHMETIC)
     assert_close(int8["logits"], float32["logits"], 0.02)
     assert not np.array_equal(int8["logits"], float32["logits"])
 
@@ -171,6 +171,15 @@ def test_int8_takes_rows_and_columns_of_zeros():
         layer.intermediate.dense.kernel.assign(np.zeros_like(layer.intermediate.dense.kernel))
         layer.intermediate.dense.bias.assign(np.zeros_like(layer.intermediate.dense.bias))
     assert np.isfinite(run(make_session(model, "int8"), random_inputs(model, 0))["logits"]).all()
+
+
+def test_int8_holds_kernels_and_word_embeddings_in_a_byte_a_weight():
+    model = tiny.make_model(0, vocab_size=5000, hidden_size=48, num_attention_heads=4, intermediate_size=96)
+    proto = onnx_ir.to_proto(ModelGraph(model, INT8).build())
+    types = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
+    kernels = [name for name in types if name.startswith("layer_") and name.endswith(".kernel")]
+    assert len(kernels) == 4 * model.config.num_hidden_layers
+    assert {types[name] for name in ("words", *kernels)} == {onnx.TensorProto.INT8}
 
 
 def test_quantised_columns_are_the_kernel_within_half_a_step():
