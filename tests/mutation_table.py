@@ -36,6 +36,8 @@ ALL_STEPS_3 = (f"{WIRING}::test_adapler_takes_the_steps_of_the_method",)
 EPSILON = (f"{WIRING}::test_adam_has_the_epsilons_of_the_method",)
 DROPOUT = (f"{WIRING}::test_dropout_of_attention_is_off_in_stage_3_only",)
 ORDER = (f"{WIRING}::test_every_epoch_visits_the_rows_in_the_order_of_the_seed[fine_tuned]",)
+SIMILAR_LENGTH = ("tests/tools/data/test_examples.py::test_batches_of_similar_length",)
+GROUPED = (f"{FLAGS}::test_batches_of_similar_length_differ_between_epochs",)
 EVERY_EPOCH = (f"{WIRING}::test_the_weights_of_every_epoch_are_kept_and_scored_on_all_of_dev",)
 THREE_BEST = (f"{WIRING}::test_saliencies_come_from_the_three_best_epochs",)
 TARGETS = (f"{WIRING}::test_the_targets_are_the_mean_saliencies_of_three_epochs_by_row",)
@@ -216,14 +218,22 @@ TRAINING_FAULTS = (
         "(examples // training.batch_size)",
         STEPS_1,
     ),
-    Fault("examples not shuffled", FIT, "examples = examples.shuffled(seed)", "examples = examples", ORDER),
+    Fault("examples not shuffled", FIT, "examples.shuffled(seed).batches", "examples.batches", ORDER),
     Fault(
         "another order in each epoch",
         FIT,
-        "seed if training.reshuffle else None",
+        "seed if training.reshuffle or training.group_by_length else None",
         "seed",
         ORDER,
     ),
+    Fault(
+        "batches of similar length have one order",
+        "tools/data/examples.py",
+        "positions = positions.shuffle(len(self), seed=reshuffle_seed)",
+        "positions = positions.shuffle(len(self), seed=reshuffle_seed, reshuffle_each_iteration=False)",
+        SIMILAR_LENGTH,
+    ),
+    Fault("--GROUP_BY_LENGTH ignored", FIT, "finished, training.group_by_length)", "finished)", GROUPED),
     Fault(
         "resume one epoch late",
         "tools/training/backup.py",
@@ -372,6 +382,13 @@ RESULT_FAULTS = (
         "    if mixed_precision:\n",
         "    if False:\n",
         (f"{FLAGS}::test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights",),
+    ),
+    Fault(
+        "a model trained in bfloat16 is scored in it",
+        STAGE_3_PROGRAM,
+        'keras.mixed_precision.set_global_policy("float32")',
+        "keras.mixed_precision.global_policy()",
+        (f"{FLAGS}::test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32",),
     ),
     Fault(
         "a missing GPU passed over",

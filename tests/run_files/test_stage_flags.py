@@ -25,11 +25,12 @@ from tests.stages import (
     write_task,
 )
 from tools.common import paths
+from tools.data.loading import load_examples
 from tools.data.tasks import TABLE
 from tools.runtime import stage
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
-from tools.runtime.checkpoints import load_backbone, save_weights
+from tools.runtime.checkpoints import load_backbone, load_tokenizer, save_weights
 from tools.runtime.forward_flags import accepted_flags
 from tools.store_saliencies import store_saliencies
 
@@ -88,6 +89,17 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(place):
         assert json.load(file)["settings"]["mixed_precision"] is True
     (entry,) = [json.loads(line) for line in record_of(place, "scores.jsonl").read_text().splitlines()]
     assert np.isfinite(entry["train"]["loss"])
+
+
+def test_batches_of_similar_length_differ_between_epochs(place):
+    flags = f"{place('sst2')} {TRAINING} --EPOCHS 2 --BATCH_SIZE 2 --GROUP_BY_LENGTH"
+    record = run_stage("fine_tune", fine_tune, flags)
+    run, steps = record.run, [step.inputs["input_ids"].tolist() for step in record.steps]
+    examples = load_examples(run.task, "train", load_tokenizer(run.backbone), run.max_length, run.data_options)
+    batches = examples.shuffled(run.seed).batches(2, run.seed, by_length=True)
+    epochs = [[inputs["input_ids"].numpy().tolist() for inputs, _ in batches] for _ in range(2)]
+    assert sorted(steps[:6]) == sorted(epochs[0]) and sorted(steps[6:]) == sorted(epochs[1])
+    assert sorted(epochs[0]) != sorted(epochs[1])
 
 
 def test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32(place, monkeypatch):
