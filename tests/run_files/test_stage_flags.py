@@ -103,7 +103,7 @@ def test_batches_of_similar_length_differ_between_epochs(place):
 
 
 def test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32(place, monkeypatch):
-    flags = f"{place('rte', ('sentence1', 'sentence2'))} --MIXED_PRECISION"
+    flags = f"{place('wnli', ('sentence1', 'sentence2'))} --MIXED_PRECISION"
     as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")
     as_a_program("store_saliencies", store_saliencies, flags)
     dtypes, trim = [], run_classification_w_lr.trim
