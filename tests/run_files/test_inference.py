@@ -211,7 +211,7 @@ def test_predict_refuses(saved_model, tmp_path, wrong):
 
 
 def test_an_interrupted_prediction_is_carried_on(saved_model, tmp_path):
-    count = 3000
+    count = 1500
     write_input(tmp_path / "in.txt", count)
     out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
     files = f"--INPUT {tmp_path}/in.txt --OUTPUT {out}"

@@ -217,8 +217,9 @@ def test_glue_predictions(whole_run, flags, place):
     answers = AdapLeRPredictor(weights.with_suffix(""))([json.loads(line)["sentence"] for line in lines])
     numbers = [("negative", "positive").index(answer["label"]) for answer in answers]
     expected = ["index\tprediction", *(f"{index}\t{number}" for index, number in enumerate(numbers))]
-    for how, path in ((run, f"{weights} --LR_MODEL"), (run_here, weights.with_suffix(""))):
-        result = how(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
+    for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
+        command = f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}"
+        result = run_here(command)
         assert result.returncode == 0, result.stderr[-3000:]
         file = Path(result.stdout.splitlines()[-1])
         assert file == where.glue_prediction(weights, "test")

@@ -205,5 +205,9 @@ def test_a_start_is_timed_in_its_own_process(engine, saved_model, tmp_path):
     model = saved_model if engine == "TensorFlow" else contender.model
     values = first_answer.measure(engine, "float32", model, contender.tokenizer, tmp_path / "texts.json")
     assert values["startup_seconds"] > 0.1 and 20 < values["memory_mb"] < 4000
+
+
+def test_a_model_that_gives_no_answer_is_no_time(saved_model, tmp_path):
+    (tmp_path / "texts.json").write_text('["good film"]')
     with pytest.raises(RuntimeError, match="gave no answer"):
-        first_answer.measure(engine, "float32", tmp_path / "none", contender.tokenizer, tmp_path / "texts.json")
+        first_answer.measure("ONNX Runtime", "float32", tmp_path / "none", saved_model, tmp_path / "texts.json")
