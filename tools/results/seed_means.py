@@ -60,7 +60,7 @@ def seeds_record(group: pandas.DataFrame) -> dict:
     record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
     record |= points(interval_over_seeds(group.to_dict("records"), "difference"))
     record |= {"asked": f"{first['target_speedup']:g}x" if first["target_speedup"] else "as published"}
-    record |= {"speedup": group["speedup"].mean(), "certainty": certainty(record)}
+    record |= {"speedup": group["speedup"].mean(), "cost": group["cost"].mean(), "certainty": certainty(record)}
     return record | {"goal": goal(record)}
 
 
@@ -72,6 +72,7 @@ def run_values(run: dict) -> dict:
         start = bool(settings.get("initial_model_path"))  # the path itself differs from seed to seed
         setting.append(f"{stage} {flags({**settings, 'initial_model_path': start})}")
     values = {**record, **run["splits"][record["split"]], "target_speedup": run["target_speedup"] or 0}
+    values["cost"] = sum(run["seconds"].values()) / run["seconds"]["fine_tune"]
     return {**values, "rows": str(record["rows"]), "setting": "; ".join(setting)}
 
 

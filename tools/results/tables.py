@@ -34,7 +34,8 @@ def tried_table(summary: dict) -> str:
         for epoch, log in enumerate(run["epochs"], start=1):
             values = {"epoch": epoch, "remark": "chosen" if epoch == run["chosen_epoch"] else ""}
             points.append({**settings, **log["validation"], "score": log["validation"][summary["metric"]], **values})
-        if point := chosen_point(run.get("eta_scales")):
+        point = chosen_point(run.get("eta_scales"))
+        if point:
             points.append({**settings, **point, "epoch": "", "remark": f"eta_scale {point['eta_scale']:g}"})
     return points_table(points, COLUMNS["tried"], summary["metric"])
 

@@ -148,6 +148,13 @@ def test_cost_of_the_tasks_without_data():
     assert cost["flops"] == pytest.approx(float(bert_flops(BertConfig(), cost["tokens"])), rel=0.005)
 
 
+def test_the_cost_of_training_is_all_of_it_over_fine_tuning():
+    first, second = (run_of("mrpc", seed, 2.0) for seed in (22, 98))
+    first["seconds"] = {"fine_tune": 100.0, "store_saliencies": 40.0, "train_adapler": 160.0}
+    second["seconds"] = {"fine_tune": 200.0, "store_saliencies": 50.0, "train_adapler": 150.0}
+    assert seed_records([first, second])[0]["cost"] == pytest.approx((3 + 2) / 2)
+
+
 def test_only_seeds_of_one_setting_are_averaged():
     first, second, other = (run_of("mrpc", seed, 2.0) for seed in (22, 98, 99))
     other["settings"]["train_adapler"]["epochs"] = 7
