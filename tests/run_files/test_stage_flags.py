@@ -13,6 +13,7 @@ from run_files import run_classification_w_lr
 from run_files.run_classification_bert import fine_tune
 from run_files.run_classification_evaluation import evaluate
 from run_files.run_glue_prediction import predict_glue
+from tests.machine import needs_bfloat16
 from tests.stages import (
     Record,
     ReferenceAdam,
@@ -79,6 +80,7 @@ def test_a_missing_gpu_is_refused(place, capsys):
     assert not paths.TaskPaths("tiny_flags", 5, "sst2").root.exists()
 
 
+@needs_bfloat16
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(place):
     record = as_a_program("fine_tune", fine_tune, f"{place('sst2')} {TRAINING} --MIXED_PRECISION")
     layer = record.model.bert.encoder.layer[0].attention.self_attention.query
@@ -102,6 +104,7 @@ def test_batches_of_similar_length_differ_between_epochs(place):
     assert sorted(epochs[0]) != sorted(epochs[1])
 
 
+@needs_bfloat16
 def test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32(place, monkeypatch):
     flags = f"{place('wnli', ('sentence1', 'sentence2'))} --MIXED_PRECISION"
     as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")

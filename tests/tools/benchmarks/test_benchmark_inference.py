@@ -9,6 +9,7 @@ import pytest
 from transformers import BertConfig
 
 from tests.compare import assert_close
+from tests.machine import needs_bfloat16
 from tests.tiny_task import run_here, write_backbone, write_sst2
 from tools.benchmarks import inference, precision
 from tools.benchmarks.arguments import PrecisionArguments
@@ -74,6 +75,7 @@ def test_timing_ends_in_time_but_not_before_three_rounds():
 
 @pytest.mark.slow
 @pytest.mark.ci
+@needs_bfloat16
 def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
     write_sst2(tmp_path / "data")
     command_line = f"--TASK sst2 --MODEL_PATH {saved_model} --DATA_DIR {tmp_path / 'data'} --BATCH_SIZE 12"

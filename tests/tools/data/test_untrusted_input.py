@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 from models import AdapLeRPredictor
 from tests import tiny
 from tests.compare import assert_close
+from tests.machine import needs_bfloat16
 from tests.tiny_task import write_backbone
 from tools.common.errors import UserError
 from tools.data.loading import load_examples
@@ -168,6 +169,7 @@ def test_damaged_configs(tmp_path, content):
 
 @pytest.mark.parametrize("eta", [0.01, 1.0])
 @pytest.mark.parametrize("lengths", [(2, 2), (7, 5, 2)])
+@needs_bfloat16
 def test_bfloat16(eta, lengths):
     """Soft and hard agree on lengths and within bfloat16's precision on logits; nothing is NaN."""
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")

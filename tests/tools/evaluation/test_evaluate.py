@@ -6,6 +6,7 @@ import tf_keras as keras
 
 from tests import tiny
 from tests.golden_quantities import examples_of
+from tests.machine import needs_bfloat16
 from tools.evaluation.evaluate import predict
 
 
@@ -16,6 +17,7 @@ def bfloat16():
     keras.mixed_precision.set_global_policy("float32")
 
 
+@needs_bfloat16
 def test_logits_of_a_plain_model_in_bfloat16_can_be_stored(bfloat16, tmp_path):
     """NumPy reads a stored bfloat16 array as raw bytes, which have no order."""
     examples = examples_of(tiny.inputs(), np.zeros(len(tiny.LENGTHS), np.int32))
