@@ -24,6 +24,7 @@ SALIENCIES, LOG = "tools/explanations/saliencies.py", "tools/runtime/fine_tuning
 SCORES = "tools/explanations/token_scores.py"
 TARGET, TRIM, BACKUP = "models/speed_target.py", "tools/evaluation/trim_speed.py", "tools/training/backup.py"
 STAGE_3_PROGRAM = "run_files/run_classification_w_lr.py"
+STAGES = "run_files/stages.sh"
 
 WIRING, FLAGS, ORACLE = (
     "tests/run_files/test_stage_wiring.py",
@@ -56,6 +57,8 @@ SOFT_IS_HARD = ("tests/models/test_agreement.py::test_soft_is_hard",)
 CONTRIBUTIONS = (f"{ORACLE}::test_contributions_of_a_fading_mask",)
 CONTRIBUTION_LOSS = (f"{ORACLE}::test_contribution_loss",)
 FAITHFULNESS = ("tests/tools/explanations/test_rationales.py::test_faithfulness_by_hand",)
+RECIPE = ("tests/run_files/test_run_task.py::test_a_run_with_a_target_takes_the_recipe",)
+PUBLISHED = ("tests/run_files/test_run_task.py::test_a_run_without_a_target_takes_the_published_settings",)
 SPEED_TARGET, ADAPLER = "tests/models/test_speed_target.py", "tests/tools/training/test_adapler.py"
 UPDATE = (f"{SPEED_TARGET}::test_an_update_is_the_written_one",)
 ASKED_RATIO = (f"{SPEED_TARGET}::test_the_asked_ratio_falls_during_the_first_two_fifths_of_the_steps",)
@@ -218,19 +221,19 @@ TRAINING_FAULTS = (
         "(examples // training.batch_size)",
         STEPS_1,
     ),
-    Fault("examples not shuffled", FIT, "examples.shuffled(seed).batches", "examples.batches", ORDER),
+    Fault("examples not shuffled", FIT, "examples = examples.shuffled(seed)", "examples = examples", ORDER),
     Fault(
         "another order in each epoch",
         FIT,
-        "seed if training.reshuffle or training.group_by_length else None",
-        "seed",
+        "if training.reshuffle or training.group_by_length:",
+        "if True:",
         ORDER,
     ),
     Fault(
         "batches of similar length have one order",
         "tools/data/examples.py",
-        "positions = positions.shuffle(len(self), seed=reshuffle_seed)",
-        "positions = positions.shuffle(len(self), seed=reshuffle_seed, reshuffle_each_iteration=False)",
+        "shuffle(len(self), seed=seed)",
+        "shuffle(len(self), seed=seed, reshuffle_each_iteration=False)",
         SIMILAR_LENGTH,
     ),
     Fault("--GROUP_BY_LENGTH ignored", FIT, "finished, training.group_by_length)", "finished)", GROUPED),
@@ -399,6 +402,25 @@ RESULT_FAULTS = (
     ),
 )
 TARGET_FAULTS = (
+    Fault(
+        "stage 3 at the rate of stage 1",
+        STAGES,
+        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4",
+        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5",
+        RECIPE,
+    ),
+    Fault(
+        "the recipe starts stage 3 from the backbone",
+        STAGES,
+        "INITIAL=fine_tuned CHOOSE",
+        "INITIAL=backbone CHOOSE",
+        RECIPE,
+    ),
+    Fault("the task's target ignored", STAGES, '--TARGET_SPEEDUP "$TARGET"', "--TARGET_SPEEDUP 2", RECIPE),
+    Fault(
+        "the fine-tuned model scored in AdapLeR's place", STAGES, "adapler=${result%.h5}", "adapler=$fine_tuned", RECIPE
+    ),
+    Fault("fine-tuning clips in a published run", STAGES, "--CLIP_NORM 0)", "--CLIP_NORM 1)", PUBLISHED),
     Fault(
         "sign of the feedback",
         TARGET,

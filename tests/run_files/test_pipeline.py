@@ -217,9 +217,8 @@ def test_glue_predictions(whole_run, flags, place):
     answers = AdapLeRPredictor(weights.with_suffix(""))([json.loads(line)["sentence"] for line in lines])
     numbers = [("negative", "positive").index(answer["label"]) for answer in answers]
     expected = ["index\tprediction", *(f"{index}\t{number}" for index, number in enumerate(numbers))]
-    for path in (f"{weights} --LR_MODEL", weights.with_suffix("")):
-        command = f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}"
-        result = run_here(command)
+    for how, path in ((run, f"{weights} --LR_MODEL"), (run_here, weights.with_suffix(""))):
+        result = how(f"python ./run_files/run_glue_prediction.py --TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {path}")
         assert result.returncode == 0, result.stderr[-3000:]
         file = Path(result.stdout.splitlines()[-1])
         assert file == where.glue_prediction(weights, "test")
@@ -292,10 +291,17 @@ def test_a_second_run_in_one_directory_is_refused(flags):
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("wrong", ["--GAMA 0.5", "--EPOCH 3", "--SUBMISSION", "--SPLIT test", "--MODEL_PATH a.h5"])
-def test_a_flag_that_no_stage_takes_is_an_error(flags, wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("--GAMA 0.5", "--EPOCH 3", "--SUBMISSION", "--SPLIT test", "--MODEL_PATH a.h5"),
+        *("--PHI 0.1 --TARGET_SPEEDUP 2", "--TARGET_SPEEDUP=0.5"),
+    ],
+)
+def test_a_wrong_or_contradictory_flag_is_an_error_before_the_first_stage(flags, wrong):
     result = run(f"run_files/run_task.sh sst2 7 {flags} {wrong}")
-    assert result.returncode != 0 and wrong.split()[0] in result.stderr.splitlines()[-1]
+    assert result.returncode == 2 and wrong.split()[0].split("=")[0] in result.stderr.splitlines()[-1]
+    assert result.stdout == ""
 
 
 def test_a_wrong_flag_in_a_settings_file_is_an_error(flags, tmp_path):

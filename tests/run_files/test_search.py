@@ -1,27 +1,13 @@
 """A search over settings: the commands that it runs, and the choice on dev; the stages are tested elsewhere."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.noted_commands import FINE_TUNED, noted_commands, stage_names
 from tests.tiny_task import run, run_here
 from tools.common import paths
 from tools.common.paths import TaskPaths
-
-INTERPRETER = """#!/usr/bin/env bash
-# Notes the command, and prints the last line of a stage in its place.
-if [ "$2" = tools.runtime.forward_flags ]; then
-  exec "$REAL" "$@"
-fi
-echo "$*" >> "$CALLS"
-case "$*" in
-  *run_classification_bert.py*) printf "progress\\nfine_tuned.h5\\n" ;;
-  *run_classification_w_lr.py*) [[ "$*" =~ --SAVE_NAME\\ ([a-z0-9_]+) ]] && echo "${BASH_REMATCH[1]}.h5" ;;
-  *choose_model*) printf "a table\\nsearch_2\\n" ;;
-esac
-"""
 
 
 def value(call: list[str], flag: str) -> str:
@@ -30,15 +16,10 @@ def value(call: list[str], flag: str) -> str:
 
 
 def test_a_search_trains_every_setting_and_scores_only_the_chosen_one(tmp_path):
-    interpreter, noted = tmp_path / "python", tmp_path / "calls"
-    interpreter.write_text(INTERPRETER)
-    interpreter.chmod(0o755)
     tries = '"--GAMMA 0.5 --PHI 0.001" "--GAMMA 0.6 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.3"'
-    environment = {"PYTHON": str(interpreter), "REAL": sys.executable, "CALLS": str(noted)}
-    result = run(f"run_files/search.sh sst2 9 {tries} --EPOCHS 1 --MAX_LOSS 2", **environment)
+    result, calls = noted_commands(f"run_files/search.sh sst2 9 {tries} --EPOCHS 1 --MAX_LOSS 2", tmp_path)
     assert result.returncode == 0, result.stderr
-    calls = [line.split() for line in noted.read_text().splitlines()]
-    assert [call[1].split(".")[-1] if call[0] == "-m" else Path(call[0]).stem for call in calls] == [
+    assert stage_names(calls) == [
         *("run_classification_bert", "store_saliencies"),
         *("run_classification_w_lr", "choose_eta_scale", "run_classification_w_lr", "choose_eta_scale"),
         *("choose_model", "run_classification_evaluation", "run_classification_evaluation", "run_summary"),
@@ -52,7 +33,7 @@ def test_a_search_trains_every_setting_and_scores_only_the_chosen_one(tmp_path):
     assert [value(call, "--MODEL_PATH") for call in (first_curve, second_curve)] == ["search_1", "search_2"]
     assert value(first_curve, "--MAX_LOSS") == "2"
     assert choice[choice.index("--MODEL_PATHS") :][1:3] == ["search_1", "search_2"]
-    assert [value(call, "--MODEL_PATH") for call in scored] == ["fine_tuned.h5", "search_2", "search_2"]
+    assert [value(call, "--MODEL_PATH") for call in scored] == [FINE_TUNED, "search_2", "search_2"]
 
 
 @pytest.mark.parametrize("wrong", ["", "--PHI 0.01", '"--PHO 0.01 --GAMMA 1"'])

@@ -98,7 +98,7 @@ def test_batches_of_similar_length_differ_between_epochs(place):
     record = run_stage("fine_tune", fine_tune, flags)
     run, steps = record.run, [step.inputs["input_ids"].tolist() for step in record.steps]
     examples = load_examples(run.task, "train", load_tokenizer(run.backbone), run.max_length, run.data_options)
-    batches = examples.shuffled(run.seed).batches(2, run.seed, by_length=True)
+    batches = examples.shuffled(run.seed).reshuffled_batches(2, run.seed, by_length=True)
     epochs = [[inputs["input_ids"].numpy().tolist() for inputs, _ in batches] for _ in range(2)]
     assert sorted(steps[:6]) == sorted(epochs[0]) and sorted(steps[6:]) == sorted(epochs[1])
     assert sorted(epochs[0]) != sorted(epochs[1])

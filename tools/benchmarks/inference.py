@@ -32,8 +32,8 @@ from tools.benchmarks.measurement import finish, time_interleaved
 from tools.benchmarks.onnx_models import onnx_run, onnx_session, write_padded
 from tools.benchmarks.variants import RunFunction, lr_mode_graph, plain_graph
 from tools.flops.formulas import adapler_flops, bert_flops
-from tools.inference.onnx_graph import FLOAT32, ModelGraph
-from tools.inference.onnx_quantisation import INT8
+from tools.inference.onnx_graph import ModelGraph
+from tools.inference.onnx_quantisation import ARITHMETIC
 from tools.results import benchmark_tables as tables
 from tools.runtime.program import run_program
 
@@ -45,7 +45,6 @@ SPREAD = 1.5
 """Standard deviation of a predictor's scores."""
 HALVINGS = 12
 PROFILED_RUNS = 3
-ARITHMETIC = {"float32": FLOAT32, "int8": INT8}
 
 
 def benchmark(arguments: InferenceArguments) -> None:

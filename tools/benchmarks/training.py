@@ -64,7 +64,7 @@ def sample(examples: Examples, batch_size: int) -> list[tuple[Batch, Batch]]:
     The lengths of the second are spread evenly over those of the whole epoch, so that they represent it.
     """
     count = min(BATCHES, len(examples) // batch_size)
-    grouped = examples.batches(batch_size, reshuffle_seed=0, by_length=True)
+    grouped = examples.reshuffled_batches(batch_size, seed=0, by_length=True)
     whole = [batch for batch in grouped if len(batch[1]["labels"]) == batch_size]
     by_length = sorted(whole, key=lambda batch: batch[0]["input_ids"].shape[1])
     spread = [by_length[int((index + 0.5) * len(by_length) / count)] for index in range(count)]

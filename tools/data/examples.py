@@ -101,26 +101,21 @@ class Examples:
         """The examples in the one order that a seed gives."""
         return self.take(np.random.default_rng(seed).permutation(len(self)))
 
-    def batches(
-        self, batch_size: int, reshuffle_seed: int | None = None, first_epoch: int = 0, by_length: bool = False
-    ) -> tf.data.Dataset:
-        """Batches (inputs, targets), each padded to its own longest example.
+    def batches(self, batch_size: int) -> tf.data.Dataset:
+        """Batches (inputs, targets) in the examples' order, each padded to its own longest example."""
+        return self._gathered(tf.data.Dataset.range(len(self)).batch(batch_size))
 
-        They come in the examples' order, or with `reshuffle_seed` in another one each epoch, from `first_epoch` on.
+    def reshuffled_batches(
+        self, batch_size: int, seed: int, first_epoch: int = 0, by_length: bool = False
+    ) -> tf.data.Dataset:
+        """Batches as of `batches`, in another order each epoch.
 
         Args:
-            by_length: of a new order, sort parts of up to 50 batches by length, a quarter of the epoch at most, and
-                give their batches at random: little padding, and other batches each epoch.
+            first_epoch: how many epochs have passed.
+            by_length: batches of examples of similar length. Of each new order, parts of up to 50 batches, a quarter of
+                the epoch at most, are sorted by length; then the batches are shuffled.
         """
-        inputs = {"input_ids": self.input_ids, "token_type_ids": self.token_type_ids}
-        targets = {"labels": self.labels}
-        if self.saliency is not None:
-            targets["saliency"] = self.saliency
-        if self.teacher_logits is not None:
-            targets["teacher_logits"] = self.teacher_logits
-        positions = tf.data.Dataset.range(len(self))
-        if reshuffle_seed is not None:
-            positions = positions.shuffle(len(self), seed=reshuffle_seed)
+        positions = tf.data.Dataset.range(len(self)).shuffle(len(self), seed=seed)
         count = math.ceil(len(self) / batch_size)
         if by_length:
             part = batch_size * min(SORTED_BATCHES, math.ceil(count / 4))
@@ -128,10 +123,20 @@ class Examples:
             positions = positions.batch(part).map(lambda rows: _sorted_by(lengths, rows)).unbatch()
         positions = positions.batch(batch_size)
         if by_length:
-            positions = positions.shuffle(count, seed=reshuffle_seed)
+            positions = positions.shuffle(count, seed=seed)
             positions = positions.apply(tf.data.experimental.assert_cardinality(count))
-        for _ in range(first_epoch if reshuffle_seed is not None else 0):
+        for _ in range(first_epoch):
             next(iter(positions))  # each start of an iterator draws the next epoch's order
+        return self._gathered(positions)
+
+    def _gathered(self, positions: tf.data.Dataset) -> tf.data.Dataset:
+        """The examples at each batch of positions."""
+        inputs = {"input_ids": self.input_ids, "token_type_ids": self.token_type_ids}
+        targets = {"labels": self.labels}
+        if self.saliency is not None:
+            targets["saliency"] = self.saliency
+        if self.teacher_logits is not None:
+            targets["teacher_logits"] = self.teacher_logits
 
         def gather(batch: tf.Tensor) -> tuple[dict, dict]:
             return self._pad(*tf.nest.map_structure(lambda rows: tf.gather(rows, batch), (inputs, targets)))

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript import OpBuilder
 
-from tools.inference.onnx_graph import Arithmetic, dense_float32
+from tools.inference.onnx_graph import FLOAT32, Arithmetic, dense_float32
 
 HIGHEST = 127
 ZERO_POINT = np.uint8(128)
@@ -52,6 +52,7 @@ def lookup_int8(op: OpBuilder, table: np.ndarray, rows: ir.Value, name: str) -> 
 
 
 INT8 = Arithmetic(dense_int8, lookup_int8)
+ARITHMETIC = {"float32": FLOAT32, "int8": INT8}
 
 
 def int8_except(layers: Collection[int]) -> Arithmetic:

@@ -112,7 +112,7 @@ class TrainingArguments(BatchArguments):
     warmup_ratio: Fraction = flag("fraction of the steps in which the rates rise from 0", 0.06)
     reshuffle: bool = flag("another order of examples each epoch (published: one order)", False)
     group_by_length: bool = flag(
-        "batches of examples of similar length, with little padding, and other ones each epoch (published: random)",
+        "batches of examples of similar length, which need little padding, drawn anew each epoch (published: random)",
         False,
     )
     resume: bool = flag("continue an interrupted run after its last finished epoch", False)
@@ -131,7 +131,7 @@ class FineTuningArguments(TrainingArguments):
 class AdapLeRTrainingArguments(TrainingArguments):
     """Stage 3's loop."""
 
-    learning_rate: PositiveFloat = flag("highest learning rate; run_task.sh with a target: 1e-4", 3e-5)
+    learning_rate: PositiveFloat = flag("highest learning rate", 3e-5)
 
 
 @argument_group("speed")

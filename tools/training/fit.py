@@ -57,8 +57,10 @@ def fit(
             finished = training.epochs
         epoch_end.resume(finished)
         print(f"{finished} of {training.epochs} epochs are finished", flush=True)
-    new_orders = seed if training.reshuffle or training.group_by_length else None
-    batches = examples.shuffled(seed).batches(training.batch_size, new_orders, finished, training.group_by_length)
+    examples = examples.shuffled(seed)
+    batches = examples.batches(training.batch_size)
+    if training.reshuffle or training.group_by_length:
+        batches = examples.reshuffled_batches(training.batch_size, seed, finished, training.group_by_length)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
     every = [progress, StopAtNaN(), epoch_end, board, backup]
     try:

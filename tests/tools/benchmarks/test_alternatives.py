@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from transformers import AutoConfig
 from tests import tiny
 from tests.compare import assert_close
 from tests.machine import BFLOAT16_ABORTS, REASON
-from tests.tiny_task import run, write_backbone, write_sst2
+from tests.noted_commands import noted_commands, stage_names
+from tests.tiny_task import write_backbone, write_sst2
 from tools.benchmarks import alternatives as program
 from tools.benchmarks import first_answer
 from tools.benchmarks.arguments import AlternativesArguments
@@ -154,23 +154,14 @@ def test_the_dial_is_faster_the_further_it_is_turned(compared):
 
 
 def test_one_command_trains_every_alternative(saved_model, flags, tmp_path):
-    """Stage 1 itself is replaced by a program that notes its flags; the backbone's path has a blank."""
+    """The backbone's path has a blank."""
     (tmp_path / "a backbone").symlink_to(saved_model.parent / "backbone")
     flags = f"{flags} --BACKBONE '{tmp_path / 'a backbone'}' --TARGET_SPEEDUP 2 --BATCH_SIZE 8"
-    python = tmp_path / "python"
-    python.write_text(
-        f"""#!/bin/sh
-case "$1" in
-*run_classification_bert.py) shift; (printf '%s\\t' "$@"; echo) >> {tmp_path}/commands ;;
-*) exec {sys.executable} "$@" ;;
-esac
-"""
-    )
-    python.chmod(0o755)
-    done = run(f"run_files/train_alternatives.sh sst2 4 {flags}", PYTHON=str(python))
+    command = f"run_files/train_alternatives.sh sst2 4 {flags}"
+    done, commands = noted_commands(command, tmp_path, "tools.training.plan_alternatives")
     assert done.returncode == 0, done.stderr[-3000:]
-    commands = [line.rstrip("\t").split("\t") for line in (tmp_path / "commands").read_text().splitlines()]
-    trained = [parse(STAGES["fine_tune"], "", command) for command in commands]
+    assert set(stage_names(commands)) == {"run_classification_bert"}
+    trained = [parse(STAGES["fine_tune"], "", words[1:]) for words in commands]
     names = [arguments.backbone_name.removeprefix(f"{NAME}_") for arguments in trained]
     assert names[0] == "2_layers" and AutoConfig.from_pretrained(trained[0].backbone).num_hidden_layers == 2
     assert names[1:] == [f"first_{arguments.max_length}_tokens" for arguments in trained[1:]] and len(names) >= 3

@@ -32,22 +32,20 @@ def labels_of(batches) -> list[list[int]]:
 def test_batches_of_similar_length(count, batch_size):
     """Every epoch has other batches with every example once; a resumed run goes on with those of its epoch."""
     examples = numbered(np.random.default_rng(1).integers(2, 40, count))
-    batches = examples.batches(batch_size, reshuffle_seed=5, by_length=True)
+    batches = examples.reshuffled_batches(batch_size, seed=5, by_length=True)
     assert batches.cardinality() == -(-count // batch_size)
     epochs = [labels_of(batches) for _ in range(3)]
     for epoch in epochs:
         sizes = sorted(map(len, epoch))
         assert sorted(itertools.chain(*epoch)) == list(range(count)) and sizes[1:] == [batch_size] * (len(epoch) - 1)
     assert count < 5 or sorted(map(sorted, epochs[0])) != sorted(map(sorted, epochs[1]))
-    assert epochs[2] == labels_of(examples.batches(batch_size, reshuffle_seed=5, first_epoch=2, by_length=True))
+    assert epochs[2] == labels_of(examples.reshuffled_batches(batch_size, seed=5, first_epoch=2, by_length=True))
 
 
 def test_batches_of_similar_length_have_little_padding_and_come_in_random_order():
     examples = numbered(np.random.default_rng(1).permutation(np.arange(2, 402)))
-    padded = [
-        np.array([inputs["input_ids"].shape[1] for inputs, _ in examples.batches(4, seed, by_length=seed is not None)])
-        for seed in (None, 0, 1)
-    ]
+    orders = examples.batches(4), *(examples.reshuffled_batches(4, seed, by_length=True) for seed in (0, 1))
+    padded = [np.array([inputs["input_ids"].shape[1] for inputs, _ in order]) for order in orders]
     tokens = examples.lengths.sum() / 4
     assert padded[1].sum() < 1.1 * tokens < 1.25 * tokens < padded[0].sum()
     assert (padded[1] != padded[2]).any() and (np.diff(padded[1]) < 0).sum() > 30
@@ -56,7 +54,7 @@ def test_batches_of_similar_length_have_little_padding_and_come_in_random_order(
 def test_inputs_and_targets_of_an_example_stay_together():
     examples = numbered(np.random.default_rng(1).integers(2, 40, 30))
     starts = examples.input_ids.to_tensor()[:, 0].numpy()
-    for inputs, targets in examples.batches(4, reshuffle_seed=2, by_length=True):
+    for inputs, targets in examples.reshuffled_batches(4, seed=2, by_length=True):
         rows = targets["labels"].numpy()
         assert (inputs["input_ids"][:, 0].numpy() == starts[rows]).all()
         assert (inputs["attention_mask"].numpy().sum(axis=1) == examples.lengths[rows]).all()
@@ -66,7 +64,7 @@ def test_a_sample_of_grouped_batches_stands_for_the_epoch():
     examples = make_examples(np.random.default_rng(2).integers(2, 60, 400)).shuffled(3)
     pairs = sample(examples, 5)
     shapes = np.array([[batch[0]["input_ids"].shape[1] for batch in pair] for pair in pairs])
-    whole = [batch[0]["input_ids"].shape[1] for batch in examples.batches(5, 0, by_length=True)]
+    whole = [batch[0]["input_ids"].shape[1] for batch in examples.reshuffled_batches(5, 0, by_length=True)]
     assert len(pairs) == 8 and abs(shapes[:, 1].mean() - np.mean(whole)) < 2
     assert shapes[:, 1].mean() < shapes[:, 0].mean()
 

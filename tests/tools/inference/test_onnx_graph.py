@@ -12,10 +12,9 @@ import tensorflow as tf
 from tests import tiny
 from tests.compare import assert_close
 from tools.common.errors import UserError
-from tools.inference.onnx_graph import FLOAT32, ModelGraph
-from tools.inference.onnx_quantisation import INT8, quantise_columns
+from tools.inference.onnx_graph import ModelGraph
+from tools.inference.onnx_quantisation import ARITHMETIC, INT8, quantise_columns
 
-ARITHMETIC = {"float32": FLOAT32, "int8": INT8}
 SIZES = {
     "usual": {},
     "one layer of one head": {

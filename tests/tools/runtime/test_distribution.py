@@ -28,7 +28,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 WORKERS = ["run_files/run_multi_worker.sh", "2"]
 ONE_DEVICE, TWO_DEVICES, TWO_WORKERS = [sys.executable], [sys.executable, "-c", ON_TWO_CPUS], WORKERS
-FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3"
+FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3 --GROUP_BY_LENGTH"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 2 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.01"
 NAME_OF_MODEL = "run_GAMMA0.5_PHI0.01"
 NOT_COMPARED = ("key/bias", "score/bias")

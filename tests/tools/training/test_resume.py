@@ -19,7 +19,7 @@ FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 3"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 3"
 RUNS = {
     "run_GAMMA0.5_PHI0.01": "--GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.1",
-    "run_TARGET1.3": "--TARGET_SPEEDUP 1.3",
+    "run_TARGET1.3": "--TARGET_SPEEDUP 1.3 --GROUP_BY_LENGTH",
 }
 """Name of the model that a run of stage 3 leaves -> the run's flags."""
 SALIENCIES = "tools/store_saliencies.py"
