@@ -1,0 +1,112 @@
+"""Which rows of local files are read: custom tasks, rows held out, splits by body."""
+
+import json
+
+import pytest
+
+from tools.common.errors import UserError
+from tools.data.rows import DataOptions, load_rows, make_custom_task
+from tools.data.tasks import TABLE, hold_out
+
+
+def test_hold_out_moves_the_published_validation_split_to_test(tmp_path):
+    (tmp_path / "sst2").mkdir()
+    for split, count in (("train", 30), ("validation", 7), ("test", 5)):
+        lines = [json.dumps({"sentence": f"{split} {i}", "label": i % 2}) for i in range(count)]
+        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(lines))
+    task, options = hold_out(TABLE["sst2"], 10), DataOptions(tmp_path)
+    rows = {split: load_rows(task, split, options)["sentence"][:] for split in ("train", "validation", "test")}
+    assert [len(texts) for texts in rows.values()] == [20, 10, 7]
+    assert all(text.startswith("validation") for text in rows["test"])
+    assert not set(rows["train"]) & set(rows["validation"])
+    with pytest.raises(UserError, match="imdb"):
+        hold_out(TABLE["imdb"], 10)
+    assert list(hold_out(TABLE["mnli"], 10).splits) == ["train", "test", "test_mismatched"]
+
+
+def test_hold_out_of_phrases_takes_whole_sentences_and_leaves_none_of_their_phrases(tmp_path):
+    whole = ["a film to see twice ", "not a film for me ", "dull ", "so slow that i slept "]
+    parts = ["a film", "to  see", "for me ", "film", "slow that i", "a film to see twice"]
+    options = DataOptions(tmp_path)
+    (tmp_path / "sst2").mkdir()
+    for split, texts in (("train", parts[:3] + whole + parts[3:]), ("validation", ["an odd one"])):
+        lines = [json.dumps({"sentence": text, "label": i % 2}) for i, text in enumerate(texts)]
+        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(lines))
+    task = hold_out(TABLE["sst2"], 2)
+    train, validation = (load_rows(task, split, options)["sentence"][:] for split in ("train", "validation"))
+    assert len(validation) == 2 and set(validation) < set(whole)
+    spaced = [f" {' '.join(sentence.split())} " for sentence in validation]
+    kept = [text for text in parts + whole if not any(f" {' '.join(text.split())} " in held for held in spaced)]
+    assert sorted(train) == sorted(kept) and set(parts) - set(train)
+    with pytest.raises(UserError, match="4 whole sentences"):
+        load_rows(hold_out(TABLE["sst2"], 4), "train", options)
+
+
+def test_fnc_can_be_split_by_body(tmp_path):
+    (tmp_path / "fnc").mkdir()
+    bodies = "".join(f'{i},"text of {i}"\n' for i in range(40))
+    (tmp_path / "fnc" / "train_bodies.csv").write_text("Body ID,articleBody\n" + bodies)
+    stances = "".join(f"headline {i},{i % 40},{'agree' if i % 2 else 'unrelated'}\n" for i in range(400))
+    (tmp_path / "fnc" / "train_stances.csv").write_text("Headline,Body ID,Stance\n" + stances)
+    options = DataOptions(tmp_path, by_group=True)
+    train, dev = (set(load_rows(TABLE["fnc"], split, options)["articleBody"][:]) for split in ("train", "validation"))
+    assert dev and not train & dev and len(train | dev) == 40
+    with pytest.raises(UserError, match="SPLIT_BY_BODY"):
+        load_rows(TABLE["imdb"], "validation", imdb_options(tmp_path))
+
+
+def imdb_options(folder) -> DataOptions:
+    (folder / "imdb").mkdir()
+    rows = [json.dumps({"text": f"text {i}", "label": i % 2}) for i in range(40)]
+    (folder / "imdb" / "train.jsonl").write_text("\n".join(rows))
+    return DataOptions(folder, by_group=True)
+
+
+def test_custom_files_without_test_and_with_negative_labels(tmp_path):
+    lines = [json.dumps({"text": f"text {i}", "label": 2 * (i % 2) - 1}) for i in range(6)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="validation"):
+        make_custom_task(tmp_path, ["text"], "label")
+    (tmp_path / "validation.jsonl").write_text("\n".join(lines))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert task.label_names == ("-1", "1") and task.evaluation_splits == ["validation"]
+    assert load_rows(task, "train", DataOptions(tmp_path))["label"][:] == [0, 1, 0, 1, 0, 1]
+    (tmp_path / "test.csv").write_text("text\na text\n")
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert task.evaluation_splits == ["validation", "test"]
+    assert load_rows(task, "test", DataOptions(tmp_path))["label"][:] == [-1]
+
+
+def test_labels_that_are_true_or_false_and_a_folder_with_brackets(tmp_path):
+    folder = tmp_path / "a[1]"
+    folder.mkdir()
+    for split in ("train", "validation"):
+        (folder / f"{split}.csv").write_text("text,label\ngood,True\nbad,False\n")
+    task = make_custom_task(folder, ["text"], "label")
+    assert task.label_names == ("False", "True")
+    assert load_rows(task, "train", DataOptions(folder))["label"][:] == [1, 0]
+
+
+def test_words_that_look_like_missing_values_and_quotes_are_text(tmp_path):
+    rows = [("None", "yes"), ('"an open quote', "no"), ("NA", "yes")]
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.tsv").write_text("text\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in rows))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert load_rows(task, "validation", DataOptions(tmp_path))["text"][:] == [text for text, _ in rows]
+
+
+def test_custom_labels_from_one(tmp_path):
+    for split, labels in (("train", (1, 2, 3)), ("validation", (3, 1)), ("test", (0, 1))):
+        (tmp_path / f"{split}.csv").write_text("text,label\n" + "".join(f"a text,{label}\n" for label in labels))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert task.label_names == ("1", "2", "3")
+    assert load_rows(task, "validation", DataOptions(tmp_path))["label"][:] == [2, 0]
+    with pytest.raises(UserError, match="row 0: label 0"):
+        load_rows(task, "test", DataOptions(tmp_path))
+
+
+def test_more_rows_held_out_than_there_are(tmp_path):
+    (tmp_path / "sst2").mkdir()
+    (tmp_path / "sst2" / "train.jsonl").write_text('{"sentence": "a film", "label": 0}\n' * 5)
+    with pytest.raises(UserError, match="9 cannot be held out"):
+        load_rows(hold_out(TABLE["sst2"], 9), "train", DataOptions(tmp_path))
