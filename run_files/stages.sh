@@ -13,8 +13,8 @@ FINE_TUNE=(--EPOCHS 5 --LEARNING_RATE 2e-5 --CLIP_NORM 0)
 TRAIN_ADAPLER=(--EPOCHS 5 --LEARNING_RATE 3e-5 --GAMMA 0.005 --PHI 0.0005)
 INITIAL=backbone CHOOSE_ETA_SCALE=yes
 # The recipe of a run with a target speedup, for stages 1 and 3; stage 3 starts from the fine-tuned weights.
-RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4 --GROUP_BY_LENGTH)
-TARGET_FINE_TUNE=(--LEARNING_RATE 5e-5) # wins in stage 1; a task file may name another rate
+RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5 --GROUP_BY_LENGTH) # a task file may append another rate
+TARGET_FINE_TUNE=()                                        # wins in stage 1
 TARGET=2 USE_TARGET=no
 source "$settings"
 

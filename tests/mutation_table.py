@@ -403,10 +403,10 @@ RESULT_FAULTS = (
 )
 TARGET_FAULTS = (
     Fault(
-        "stage 3 at the rate of stage 1",
+        "stage 3 without the recipe",
         STAGES,
-        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4",
-        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5",
+        'TRAIN_ADAPLER=("${RECIPE[@]}"',
+        "TRAIN_ADAPLER=(",
         RECIPE,
     ),
     Fault(
