@@ -1,4 +1,4 @@
-# The stages of a task, for run_task.sh and search.sh to chain. Sourced from the project's root with $task and $seed set
+# The stages of a task, for the scripts beside it to chain. Sourced from the project's root with $task and $seed set
 # and the user's flags as arguments, which are forwarded to every stage that accepts them.
 settings=${SETTINGS:-run_files/tasks/$task.sh}
 if [ ! -f "$settings" ]; then
@@ -13,8 +13,8 @@ FINE_TUNE=(--EPOCHS 5 --LEARNING_RATE 2e-5 --CLIP_NORM 0)
 TRAIN_ADAPLER=(--EPOCHS 5 --LEARNING_RATE 3e-5 --GAMMA 0.005 --PHI 0.0005)
 INITIAL=backbone CHOOSE_ETA_SCALE=yes
 # The recipe of a run with a target speedup, for stages 1 and 3; stage 3 starts from the fine-tuned weights.
-RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5 --GROUP_BY_LENGTH) # a task file may append another rate
-TARGET_FINE_TUNE=()                                        # wins in stage 1
+RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4 --GROUP_BY_LENGTH)
+TARGET_FINE_TUNE=(--LEARNING_RATE 5e-5) # wins in stage 1; a task file may name another rate
 TARGET=2 USE_TARGET=no
 source "$settings"
 
@@ -38,6 +38,7 @@ for flag in "$@"; do
   esac
 done
 if [ "$USE_TARGET" = yes ]; then
+  PUBLISHED=("${TRAIN_ADAPLER[@]}") # for run_files/ablation.sh
   FINE_TUNE=("${RECIPE[@]}" "${TARGET_FINE_TUNE[@]}")
   TRAIN_ADAPLER=("${RECIPE[@]}" --TARGET_SPEEDUP "$TARGET")
   INITIAL=fine_tuned CHOOSE_ETA_SCALE=no # stage 3 trims the model to its target

@@ -403,10 +403,10 @@ RESULT_FAULTS = (
 )
 TARGET_FAULTS = (
     Fault(
-        "stage 3 without the recipe",
+        "stage 3 at the rate of stage 1",
         STAGES,
-        'TRAIN_ADAPLER=("${RECIPE[@]}"',
-        "TRAIN_ADAPLER=(",
+        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4",
+        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5",
         RECIPE,
     ),
     Fault(
@@ -415,6 +415,20 @@ TARGET_FAULTS = (
         "INITIAL=fine_tuned CHOOSE",
         "INITIAL=backbone CHOOSE",
         RECIPE,
+    ),
+    Fault(
+        "an ablation that distils where it says not to",
+        "run_files/ablation.sh",
+        "train --NO_DISTILL --SAVE_NAME labels_only",
+        "train --SAVE_NAME labels_only",
+        ("tests/run_files/test_ablation.py::test_the_variants_share_stages_1_and_2_and_differ_in_stage_3",),
+    ),
+    Fault(
+        "stopped runs compared with finished ones",
+        "tools/results/variants.py",
+        'return "trimmed" in tried',
+        "return True",
+        ("tests/tools/results/test_variants.py::test_stopped_runs_and_single_settings_are_left_out",),
     ),
     Fault("the task's target ignored", STAGES, '--TARGET_SPEEDUP "$TARGET"', "--TARGET_SPEEDUP 2", RECIPE),
     Fault(

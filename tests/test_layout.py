@@ -74,6 +74,7 @@ def test_settings_files_hold_flags_of_the_stages(path):
         "train_alternatives.sh sst2",
         "run_seeds.sh mrpc --PHI 1",
         "search.sh mrpc 22",
+        "ablation.sh mrpc",
         "run_multi_worker.sh 0 a.py",
     ],
 )

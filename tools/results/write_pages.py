@@ -19,6 +19,7 @@ from tools.results.benchmark_tables import inference_tables
 from tools.results.rationales import agreement_records, claims
 from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
 from tools.results.seed_means import ENOUGH_SEEDS, join
+from tools.results.variants import variants_table
 from tools.results.verdict import GENERATED, listing, short_requests, task_records, verdict, without_data
 
 COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
@@ -132,6 +133,8 @@ def task_page(results: Results, task: str, home: dict) -> list[str]:
     if runs:
         title = PARTS["titles"]["tradeoff"].format(task=task)
         parts.append(PARTS["figure"].format(title=title, picture=f"figures/{task}_tradeoff.png"))
+        variants = variants_table(runs)
+        parts += [PAGES["variants"], variants] if variants else []
     for name in ("alternatives", "rationales", "reviews"):
         parts += map(SECTIONS[name], results.of(name, task))
     superseded = [run for run in results.superseded if run["task"] == task]

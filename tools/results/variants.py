@@ -1,0 +1,64 @@
+"""The settings of stage 3 that were tried for a task, compared on the validation set."""
+
+from __future__ import annotations
+
+import pandas
+
+from tools.common.markdown import markdown
+from tools.results.result_files import LAYOUT, flags, points, training_values
+from tools.results.seed_means import interval_over_seeds, join
+
+
+def variants_table(runs: list[dict]) -> str:
+    """One row a setting, means over its seeds; empty if only one setting was tried.
+
+    Args:
+        runs: current runs of one task.
+    """
+    records = variant_records(runs)
+    return markdown(records, LAYOUT["columns"]["variants"]) if len(records) > 1 else ""
+
+
+def variant_records(runs: list[dict]) -> list[dict]:
+    """The means over the seeds of each setting of stage 3, without runs that were stopped; scores are in points."""
+    found = [outcome(run, tried) for run in runs for tried in run["tried"] if is_finished(tried)]
+    if not found:
+        return []
+    records = []
+    for _, group in pandas.DataFrame(found).groupby(["rows", "setting"], sort=False):
+        record = group.iloc[0].to_dict() | {"seeds": join(group["seed"]), "speedup": group["speedup"].mean()}
+        record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score", "difference")}
+        if group["low"].isna().any():
+            del record["low"], record["high"]  # blank cells
+        else:
+            record |= points(interval_over_seeds(group.to_dict("records"), "difference"))
+        records.append(record)
+    return records
+
+
+def is_finished(tried: dict) -> bool:
+    """Whether a run of stage 3 reached its end: with a target, that is the model trimmed to it."""
+    if tried["settings"].get("target_speedup"):
+        return "trimmed" in tried
+    return len(tried["epochs"]) == tried["settings"]["epochs"]
+
+
+def outcome(run: dict, tried: dict) -> dict:
+    """Setting, speedup, score and difference on validation of one run of stage 3.
+
+    Without a target, the model is that of the kept epoch, or else of the last, and its difference has no interval.
+    """
+    settings = tried["settings"]
+    values = training_values(settings)
+    start = bool(settings["initial_model_path"])  # the path itself differs from seed to seed
+    distills = settings.get("distill") or (settings.get("target_speedup") and not settings.get("no_distill"))
+    learns_from = "labels, fine-tuned logits" if distills else "labels"
+    values |= {"seed": run["seed"], "learns_from": learns_from, "low": None, "high": None}
+    values["setting"] = flags(settings | {"initial_model_path": start})
+    if "trimmed" in tried:
+        values |= tried["trimmed"]
+    else:
+        epoch = tried["epochs"][(tried["chosen_epoch"] or len(tried["epochs"])) - 1]["validation"]
+        values |= {"speedup": epoch["speedup"], "score": epoch[run["metric"]]}
+        values["difference"] = values["score"] - tried["best_fine_tuned"]
+    return values | {"fine_tuned": values["score"] - values["difference"]}
