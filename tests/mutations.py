@@ -26,7 +26,7 @@ from tools.common.markdown import markdown
 from tools.common.paths import ROOT
 from tools.common.provenance import provenance
 
-COPIED = ("models", "tools", "run_files", "tests", "directory/build_task_dirs.sh", ".pytest.ini")
+COPIED = ("models", "tools", "run_files", "tests", "results", "directory/build_task_dirs.sh", ".pytest.ini")
 TESTS_FAILED = 1
 """pytest's exit code when tests ran and some failed."""
 
