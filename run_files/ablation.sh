@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Trains stage 3 in four ways from the same stages 1 and 2: with the published settings; towards the task's target from
-# the pretrained backbone; towards it without the fine-tuned model's logits; and with the recipe of a target, which alone
-# is scored on test. The summary holds the dev scores of all four, and python -m tools.results.write_pages compares them.
+# Trains stage 3 in four ways from the same stages 1 and 2, all towards the task file's target but the first: with the
+# published settings; from the pretrained backbone; without the fine-tuned model's logits; with the recipe. Dev compares
+# the four on the page of the task (python -m tools.results.write_pages); the recipe's model alone is scored on test.
 # Usage: run_files/ablation.sh TASK SEED [--FLAG value ...]
-# Flags and SETTINGS=file as for run_files/run_task.sh, without a target: it is that of the task file.
+# Flags and SETTINGS=file are as for run_files/run_task.sh, without those in which the four differ.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
@@ -12,8 +12,15 @@ if [ $# -lt 2 ]; then
 fi
 task=$1 seed=$2
 shift 2
-source run_files/stages.sh --TARGET "$@"
-"$python" -m tools.runtime.forward_flags check "${PUBLISHED[@]}" "${user_flags[@]}"
+source run_files/stages.sh "$@" --TARGET
+for flag in "${user_flags[@]^^}"; do
+  case ${flag%%=*} in
+    --TARGET_SPEEDUP | --GAMMA | --PHI | --DISTILL | --NO_DISTILL | --INITIAL_MODEL_PATH)
+      echo "error: the ablation itself sets ${flag%%=*}; leave it out" >&2
+      exit 2
+      ;;
+  esac
+done
 from_backbone=("${TRAIN_ADAPLER[@]}")
 prepare
 recipe=("${TRAIN_ADAPLER[@]}")

@@ -45,7 +45,9 @@ if [ "$USE_TARGET" = yes ]; then
 fi
 "$python" -m tools.runtime.forward_flags check "${COMMON[@]}" "${FINE_TUNE[@]}" "${SALIENCIES[@]}" "${TRAIN_ADAPLER[@]}" "${user_flags[@]}"
 
-# stage NAME SCRIPT|-m MODULE [flags]: runs a stage with the flags that it accepts; the user's come last, so they win
+# stage NAME SCRIPT|-m MODULE [flags]: runs a stage with the flags that it accepts; the user's win over these, and those
+# in $fixed over the user's
+fixed=()
 stage() {
   local name=$1 script=("$2") flags=()
   shift 2
@@ -53,7 +55,7 @@ stage() {
     script+=("$1")
     shift
   fi
-  mapfile -d '' flags < <("$python" -m tools.runtime.forward_flags "$name" "${COMMON[@]}" "$@" "${user_flags[@]}")
+  mapfile -d '' flags < <("$python" -m tools.runtime.forward_flags "$name" "${COMMON[@]}" "$@" "${user_flags[@]}" "${fixed[@]}")
   wait $! || return 2 # a failed selection of flags ends the pipeline
   "$python" "${script[@]}" --TASK "$task" --DATA_SEED "$seed" "${flags[@]}"
 }
@@ -74,9 +76,10 @@ prepare() {
   stage store_saliencies ./tools/store_saliencies.py "${SALIENCIES[@]}"
 }
 
-# train [flags]: stage 3 and the speed dial; leaves the model's directory in $adapler
+# train [flags]: stage 3 with these flags fixed, and the speed dial; leaves the model's directory in $adapler
 train() {
-  last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}" "$@"
+  local fixed=("$@")
+  last_line stage train_adapler ./run_files/run_classification_w_lr.py "${TRAIN_ADAPLER[@]}"
   adapler=${result%.h5}
   if [ "$CHOOSE_ETA_SCALE" = yes ]; then
     stage choose_eta_scale -m tools.evaluation.choose_eta_scale --MODEL_PATH "$adapler"

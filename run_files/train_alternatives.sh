@@ -13,8 +13,6 @@ task=$1 seed=$2
 shift 2
 source run_files/stages.sh --TARGET "$@"
 plan=$(stage plan_alternatives -m tools.training.plan_alternatives)
-run_flags=("${user_flags[@]}")
-while IFS=$'\t' read -ra flags; do
-  user_flags=("${run_flags[@]}" "${flags[@]}") # the last of two equal flags counts
+while IFS=$'\t' read -ra fixed; do
   stage fine_tune ./run_files/run_classification_bert.py "${FINE_TUNE[@]}" < /dev/null
 done < <(grep '^--BACKBONE' <<< "$plan")

@@ -424,6 +424,13 @@ TARGET_FAULTS = (
         ("tests/run_files/test_ablation.py::test_the_variants_share_stages_1_and_2_and_differ_in_stage_3",),
     ),
     Fault(
+        "a user's --SAVE_NAME for all models of a search",
+        STAGES,
+        ' "${fixed[@]}")',
+        ")",
+        ("tests/run_files/test_search.py::test_a_search_trains_every_setting_and_scores_only_the_chosen_one",),
+    ),
+    Fault(
         "stopped runs compared with finished ones",
         "tools/results/variants.py",
         'return "trimmed" in tried',

@@ -19,7 +19,7 @@ fi
 case "$*" in
   *run_classification_bert.py*) printf "progress\nfine_tuned.h5\n" ;;
   *run_classification_w_lr.py*)
-    [[ "$*" =~ --SAVE_NAME\ ([a-z0-9_]+) ]]
+    [[ "$*" =~ .*--SAVE_NAME\ ([a-z0-9_]+) ]]
     echo "${BASH_REMATCH[1]:-adapler}.h5"
     ;;
   *choose_model*) printf "a table\nsearch_2\n" ;;

@@ -17,7 +17,9 @@ def value(call: list[str], flag: str) -> str:
 
 def test_a_search_trains_every_setting_and_scores_only_the_chosen_one(tmp_path):
     tries = '"--GAMMA 0.5 --PHI 0.001" "--GAMMA 0.6 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.3"'
-    result, calls = noted_commands(f"run_files/search.sh sst2 9 {tries} --EPOCHS 1 --MAX_LOSS 2", tmp_path)
+    result, calls = noted_commands(
+        f"run_files/search.sh sst2 9 {tries} --EPOCHS 1 --MAX_LOSS 2 --SAVE_NAME mine", tmp_path
+    )
     assert result.returncode == 0, result.stderr
     assert stage_names(calls) == [
         *("run_classification_bert", "store_saliencies"),
@@ -31,6 +33,7 @@ def test_a_search_trains_every_setting_and_scores_only_the_chosen_one(tmp_path):
     assert (value(second, "--GAMMA"), value(second, "--PHI")) == ("0.6", "0.01")
     assert value(second, "--SPEEDUP_LEARNING_RATE") == "0.3" and "--SPEEDUP_LEARNING_RATE" not in first
     assert [value(call, "--MODEL_PATH") for call in (first_curve, second_curve)] == ["search_1", "search_2"]
+    assert [value(call, "--SAVE_NAME") for call in (first, second)] == ["search_1", "search_2"]
     assert value(first_curve, "--MAX_LOSS") == "2"
     assert choice[choice.index("--MODEL_PATHS") :][1:3] == ["search_1", "search_2"]
     assert [value(call, "--MODEL_PATH") for call in scored] == [FINE_TUNED, "search_2", "search_2"]

@@ -88,6 +88,11 @@ def flags(settings: dict) -> str:
     return " ".join(f"--{name.upper()} {settings[name]}".removesuffix(" True") for name in names)
 
 
+def setting(settings: dict) -> str:
+    """The flags of a stage that all seeds of a setting share; of the starting weights, only whether there are any."""
+    return flags(settings | {"initial_model_path": bool(settings.get("initial_model_path"))})
+
+
 def aim(settings: dict) -> str:
     """What a run of stage 3 was trained for: a speedup, or weights of the losses."""
     if settings.get("target_speedup"):
@@ -96,13 +101,16 @@ def aim(settings: dict) -> str:
 
 
 def training_values(settings: dict) -> dict:
-    """Settings of stage 3, with numbers of training and held-out examples, learning rates and the starting model."""
+    """Settings of stage 3, with numbers of training and held-out examples, learning rates, start and teacher."""
     names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
     default = "by the target" if settings.get("target_speedup") else settings["learning_rate"]
     rates = ", ".join(str(settings[name] or default) for name in names)
     start = "fine-tuned" if settings["initial_model_path"] else "pretrained"
+    distills = settings.get("distill") or (settings.get("target_speedup") and not settings.get("no_distill"))
+    learns_from = "labels, fine-tuned logits" if distills else "labels"
     rows, held_out = settings["max_train_examples"] or "all", settings.get("hold_out") or ""
-    return settings | {"rows": rows, "held_out": held_out, "rates": rates, "start": start, "aim": aim(settings)}
+    values = {"rows": rows, "held_out": held_out, "rates": rates, "start": start, "learns_from": learns_from}
+    return settings | values | {"aim": aim(settings)}
 
 
 def split_records(summary: dict) -> list[dict]:

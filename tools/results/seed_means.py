@@ -12,7 +12,7 @@ from scipy import stats
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import SUMMARIES
-from tools.results.result_files import LAYOUT, flags, kind, points, read_results, split_records
+from tools.results.result_files import LAYOUT, kind, points, read_results, setting, split_records
 
 GROUP = ["task", "backbone", "rows", "split", "metric", "setting"]
 ENOUGH_SEEDS = 3
@@ -67,13 +67,10 @@ def seeds_record(group: pandas.DataFrame) -> dict:
 def run_values(run: dict) -> dict:
     """What the mean over seeds needs of one run: its last split with known labels, and its setting."""
     record = [record for record in split_records(run) if "AdapLeR" in record][-1]
-    setting = []
-    for stage, settings in run["settings"].items():
-        start = bool(settings.get("initial_model_path"))  # the path itself differs from seed to seed
-        setting.append(f"{stage} {flags({**settings, 'initial_model_path': start})}")
+    stages = [f"{stage} {setting(settings)}" for stage, settings in run["settings"].items()]
     values = {**record, **run["splits"][record["split"]], "target_speedup": run["target_speedup"] or 0}
     values["cost"] = sum(run["seconds"].values()) / run["seconds"]["fine_tune"]
-    return {**values, "rows": str(record["rows"]), "setting": "; ".join(setting)}
+    return {**values, "rows": str(record["rows"]), "setting": "; ".join(stages)}
 
 
 def certainty(interval: dict) -> str:

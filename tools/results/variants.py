@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas
 
 from tools.common.markdown import markdown
-from tools.results.result_files import LAYOUT, flags, points, training_values
-from tools.results.seed_means import interval_over_seeds, join
+from tools.results.result_files import LAYOUT, points, setting, training_values
+from tools.results.seed_means import ENOUGH_SEEDS, interval_over_seeds, join
 
 
 def variants_table(runs: list[dict]) -> str:
@@ -20,19 +20,20 @@ def variants_table(runs: list[dict]) -> str:
 
 
 def variant_records(runs: list[dict]) -> list[dict]:
-    """The means over the seeds of each setting of stage 3, without runs that were stopped; scores are in points."""
+    """The means over the seeds of each setting of stage 3, without runs that were stopped; scores are in points.
+
+    A run without a target has no interval of its own: its setting needs enough seeds for one over the seeds.
+    """
     found = [outcome(run, tried) for run in runs for tried in run["tried"] if is_finished(tried)]
-    if not found:
-        return []
+    groups = {}
+    for values in found:
+        groups.setdefault(values["setting"], {})[values["seed"]] = values  # equal runs of a seed count once
     records = []
-    for _, group in pandas.DataFrame(found).groupby(["rows", "setting"], sort=False):
-        record = group.iloc[0].to_dict() | {"seeds": join(group["seed"]), "speedup": group["speedup"].mean()}
-        record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score", "difference")}
-        if group["low"].isna().any():
-            del record["low"], record["high"]  # blank cells
-        else:
-            record |= points(interval_over_seeds(group.to_dict("records"), "difference"))
-        records.append(record)
+    for group in map(pandas.DataFrame, (list(seeds.values()) for seeds in groups.values())):
+        if group["has_interval"].all() or len(group) >= ENOUGH_SEEDS:
+            record = group.iloc[0].to_dict() | {"seeds": join(group["seed"]), "speedup": group["speedup"].mean()}
+            record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
+            records.append(record | points(interval_over_seeds(group.to_dict("records"), "difference")))
     return records
 
 
@@ -46,19 +47,13 @@ def is_finished(tried: dict) -> bool:
 def outcome(run: dict, tried: dict) -> dict:
     """Setting, speedup, score and difference on validation of one run of stage 3.
 
-    Without a target, the model is that of the kept epoch, or else of the last, and its difference has no interval.
+    Without a target, the model is that of the kept epoch, or else of the last, and the interval has no width.
     """
-    settings = tried["settings"]
-    values = training_values(settings)
-    start = bool(settings["initial_model_path"])  # the path itself differs from seed to seed
-    distills = settings.get("distill") or (settings.get("target_speedup") and not settings.get("no_distill"))
-    learns_from = "labels, fine-tuned logits" if distills else "labels"
-    values |= {"seed": run["seed"], "learns_from": learns_from, "low": None, "high": None}
-    values["setting"] = flags(settings | {"initial_model_path": start})
+    values = training_values(tried["settings"]) | {"seed": run["seed"], "setting": setting(tried["settings"])}
     if "trimmed" in tried:
         values |= tried["trimmed"]
     else:
         epoch = tried["epochs"][(tried["chosen_epoch"] or len(tried["epochs"])) - 1]["validation"]
         values |= {"speedup": epoch["speedup"], "score": epoch[run["metric"]]}
-        values["difference"] = values["score"] - tried["best_fine_tuned"]
-    return values | {"fine_tuned": values["score"] - values["difference"]}
+        values |= dict.fromkeys(("difference", "low", "high"), values["score"] - tried["best_fine_tuned"])
+    return values | {"fine_tuned": values["score"] - values["difference"], "has_interval": "trimmed" in tried}

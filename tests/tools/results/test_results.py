@@ -222,7 +222,7 @@ def test_cells_of_the_tables_of_points():
     epochs = [{"validation": {"f1": score, "speedup": 2}} for score in (0.5, 0.6)]
     tried = [{"settings": SETTINGS, "epochs": epochs, "chosen_epoch": 2, "eta_scales": CURVE}]
     rows = cells(tables.tried_table({"metric": "f1", "tried": tried}))
-    assert [row[3:] for row in rows] == [
+    assert [row[4:] for row in rows] == [
         ["epoch", "f1", "FLOPs speedup", ""],
         ["1", "0.5000", "2.00x", ""],
         ["2", "0.6000", "2.00x", "chosen"],

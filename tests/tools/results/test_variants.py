@@ -1,6 +1,8 @@
 """The table of the settings of stage 3 that were tried."""
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from tests.tools.results.made_results import published_of, run_of, tried_of
 from tools.results.variants import variant_records, variants_table
@@ -19,30 +21,49 @@ def runs_of(*seeds: int) -> list[dict]:
 
 
 def test_settings_are_compared_by_their_means_over_the_seeds():
-    recipe, labels_only, from_backbone, published = variant_records(runs_of(22, 23))
+    recipe, labels_only, from_backbone = variant_records(runs_of(22, 23))
     assert [r["learns_from"] for r in (recipe, labels_only)] == ["labels, fine-tuned logits", "labels"]
     assert [r["start"] for r in (recipe, from_backbone)] == ["fine-tuned", "pretrained"]
     assert (recipe["seeds"], recipe["speedup"]) == ("22 23", pytest.approx(2.0))
     assert [recipe[name] for name in ("fine_tuned", "score", "difference")] == pytest.approx([90.0, 88.5, -1.5])
     assert [recipe[name] for name in ("low", "high")] == pytest.approx([-2.5, -0.5])
     assert (labels_only["difference"], from_backbone["difference"]) == pytest.approx((-3.0, -2.0))
+
+
+def test_a_setting_without_a_target_has_the_interval_of_its_seeds():
+    runs = runs_of(22, 23, 24)
+    for run, score in zip(runs, (0.87, 0.88, 0.89), strict=True):
+        run["tried"][3]["epochs"][1]["validation"]["accuracy"] = score
+    published = variant_records(runs)[3]
     assert published["aim"] == "gamma 0.005, phi 0.0005" and published["learns_from"] == "labels"
     assert [published[name] for name in ("fine_tuned", "score", "speedup")] == pytest.approx([89.0, 88.0, 1.9])
-    assert "low" not in published
+    half_width = stats.t(2).isf(0.025) * 1.0 / np.sqrt(3)
+    assert [published[name] for name in ("low", "high")] == pytest.approx([-1 - half_width, -1 + half_width])
 
 
 def test_the_last_epoch_stands_for_a_run_that_kept_none():
+    runs = runs_of(22, 23, 24)
+    for run in runs:
+        run["tried"][3]["chosen_epoch"] = None
+        run["tried"][3]["epochs"][0]["validation"]["accuracy"] = 0.95
+        run["tried"][3]["epochs"][1]["validation"] = {"accuracy": 0.5, "speedup": 9.0}
+    assert variant_records(runs)[3]["score"] == pytest.approx(50.0)
+
+
+def test_equal_runs_of_a_seed_count_once():
     (run,) = runs_of(22)
-    run["tried"][3]["chosen_epoch"] = None
-    run["tried"][3]["epochs"][1]["validation"] = {"accuracy": 0.5, "speedup": 9.0}
-    assert variant_records([run])[3]["score"] == pytest.approx(50.0)
+    run["tried"].append(tried_of(run, -0.01, save_name="again"))
+    assert variant_records([run])[0]["seeds"] == "22" and len(variant_records([run])) == 3
 
 
 def test_stopped_runs_and_single_settings_are_left_out():
-    (run,) = runs_of(22)
-    del run["tried"][1]["trimmed"]
-    run["tried"][3]["epochs"].pop()
-    assert len(variant_records([run])) == 2
-    run["tried"] = run["tried"][:1]
-    assert len(variant_records([run])) == 1 and variants_table([run]) == ""
+    runs = runs_of(22, 23, 24)
+    assert len(variant_records(runs)) == 4
+    for run in runs:
+        del run["tried"][1]["trimmed"]
+    assert len(variant_records(runs)) == 3
+    runs[0]["tried"][3]["epochs"].pop()
+    assert len(variant_records(runs)) == 2
+    runs[0]["tried"] = runs[0]["tried"][:1]
+    assert len(variant_records(runs[:1])) == 1 and variants_table(runs[:1]) == ""
     assert variants_table([]) == ""
