@@ -58,8 +58,8 @@ GOALS: list[tuple[str, Callable[[dict], bool], str, float]] = [
     ("batches that drop tokens: speedup over int8 plain / FLOPs", is_batch_that_drops, "efficiency_over_int8", 0.8),
     ("the same over TensorFlow, plain", is_batch_that_drops, "efficiency_over_tensorflow", 1.3),
     ("one text of 64 tokens at 5x: speedup over int8 plain", is_short_text, "over_int8", 2.3),
-    ("nothing dropped, float32: speed over packed without predictors", drops_nothing, "float32_over_packed", -1.08),
-    ("nothing dropped, int8: speed over packed without predictors", drops_nothing, "int8_over_packed", -1.08),
+    ("nothing dropped, float32: time over packed without predictors", drops_nothing, "float32_over_packed", -1.08),
+    ("nothing dropped, int8: time over packed without predictors", drops_nothing, "int8_over_packed", -1.08),
 ]
 """What is measured, at which points, its name in `ratios`, and the least value, or with a minus the largest."""
 

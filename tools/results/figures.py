@@ -31,7 +31,10 @@ def draw_figures(results: Results, output: Path) -> list[str]:
     comparisons = results.of("alternatives")
     drawn["overview"] = comparison_rows(comparisons), lambda _: alternatives.figure(*comparisons)
     for result in comparisons:
-        drawn[f"{result['task']}_alternatives"] = comparison_rows([result]), partial(draw_comparison, result)
+        drawn[f"{result['task']}_{result['backbone']}_alternatives"] = (
+            comparison_rows([result]),
+            partial(draw_comparison, result),
+        )
     for task in {run["task"] for run in results.runs}:
         runs = [run for run in results.runs if run["task"] == task]
         drawn[f"{task}_tradeoff"] = tradeoff_rows(runs), draw_tradeoff

@@ -7,14 +7,15 @@ from tools.results.seed_means import interval_over_seeds
 from tools.results.verdict import GENERATED, listing
 
 CHANCE = "random"
+FEWER, MORE, UNCLEAR = "fewer than", "more than", "not distinguishable from"
 
 
 def agreement_records(results: Results) -> list[dict]:
     """One record a task and method, means over seeds: `fpr`, `f1`, and `over`, the excess of FPR over AdapLeR's."""
-    records, by_task = [], {}
+    records, groups = [], {}
     for result in results.of("rationales"):
-        by_task.setdefault(result["task"], []).append(result)
-    for task, group in by_task.items():
+        groups.setdefault((result["task"], result["backbone"]), []).append(result)
+    for (task, _), group in groups.items():
         seeds = " ".join(str(result["seed"]) for result in group)
         for method in group[0]["methods"] if task != GENERATED else ():
             record = {"task": task, "seeds": seeds, "method": method}
@@ -38,22 +39,24 @@ def claim(records: list[dict]) -> str:
 
     By the intervals of the differences, example by example, of the other methods' false positive rates from AdapLeR's.
     """
-    methods: dict[str, list[str]] = {"fewer than": [], "more than": [], "about as many as": []}
+    methods: dict[str, list[str]] = {FEWER: [], MORE: [], UNCLEAR: []}
     chance = ""
     for record in records:
         if record["method"] == "AdapLeR":
             continue
-        verdict = "about as many as"
+        verdict = UNCLEAR
         if record["over"]["low"] > 0:
-            verdict = "fewer than"
+            verdict = FEWER
         elif record["over"]["high"] < 0:
-            verdict = "more than"
+            verdict = MORE
         if record["method"] == CHANCE:
-            chance = f" That is {verdict} at random."
+            chance = f" They are {verdict} those of random words."
         else:
             methods[verdict].append(f"“{record['method']}”")
-    verdicts = [f"{verdict} {listing(names)}" for verdict, names in methods.items() if names]
-    held = "held in part" if methods["fewer than"] else "did not hold"
-    if methods["fewer than"] and len(verdicts) == 1:
-        held = "held"
-    return f"the paper's claim, fewer false positives, {held}: AdapLeR keeps {'; '.join(verdicts)}.{chance}"
+    found = [verdict for verdict, names in methods.items() if names]
+    if FEWER in found:
+        held = "held" if len(found) == 1 else "held in part"
+    else:
+        held = "did not hold" if MORE in found else "is undecided"
+    verdicts = "; ".join(f"{verdict} {listing(methods[verdict])}" for verdict in found)
+    return f"the paper's claim, fewer false positives, {held}. AdapLeR's are {verdicts}.{chance}"

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.common.errors import UserError
+
 LAYOUT = tomllib.loads(Path(__file__).with_name("layout.toml").read_text(encoding="utf-8"))
 """Fixed text, columns of the tables, and goals."""
 PAPER = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
@@ -36,9 +38,10 @@ class Results:
     outdated: list[dict]
     looks: list[dict]
 
-    def of(self, name: str, task: str | None = None) -> list[dict]:
-        """The current benchmarks or comparisons of a kind, of one task or of all."""
-        return [result for result in self.others if kind(result) == name and task in (None, result["task"])]
+    def of(self, name: str, **values) -> list[dict]:
+        """The current benchmarks or comparisons of a kind that have these values, for instance of `task`."""
+        found = [result for result in self.others if kind(result) == name]
+        return [result for result in found if all(result[key] == value for key, value in values.items())]
 
 
 def read_folder(folder: Path) -> Results:
@@ -58,8 +61,18 @@ def read_folder(folder: Path) -> Results:
 
 
 def read_results(files: Sequence[Path]) -> list[dict]:
-    """The contents of the files, in their order."""
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    """The contents of the files, in their order.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    results = []
+    for file in files:
+        try:
+            results.append(json.loads(file.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise UserError(f"{file} is damaged ({error}); make it again, or remove it") from error
+    return results
 
 
 def kind(result: dict) -> str:
@@ -71,21 +84,29 @@ def is_current(result: dict, runs: list[dict]) -> bool:
     """Whether a benchmark or comparison needs no trained model, or is about the model of one of the runs."""
     if kind(result) in OF_NO_MODEL or result.get("task") is None:
         return True
-    for run in runs:
-        values = {name: run[name] for name in ("task", "backbone", "seed")}
-        values["model"] = Path(run["adapler"]["model"]).name.removesuffix(".h5")
-        names = values.keys() & result.keys()
-        if kind(result) != "alternatives":
-            names.add("model")
-        if all(result.get(name) == values[name] for name in names):
-            return True
-    return False
+    return any(is_about(result, run) for run in runs)
+
+
+def is_about(result: dict, run: dict) -> bool:
+    """Whether a benchmark or comparison is about a run's model, by what the two of them record of it."""
+    values = {name: run[name] for name in ("task", "backbone", "seed")}
+    values["model"] = Path(run["adapler"]["model"]).name.removesuffix(".h5")
+    if "weights" in run["adapler"]:
+        values["weights"] = run["adapler"]["weights"]
+    names = values.keys() & result.keys()
+    if kind(result) != "alternatives":
+        names.add("model")
+    return all(result.get(name) == values[name] for name in names)
 
 
 def flags(settings: dict) -> str:
     """Flags of a stage that belong to its setting, in alphabetical order."""
-    names = sorted(name for name, value in settings.items() if value and name not in PER_RUN)
-    return " ".join(f"--{name.upper()} {settings[name]}".removesuffix(" True") for name in names)
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
+    texts = []
+    for name in sorted(given.keys() - set(PER_RUN)):
+        value = given[name]
+        texts.append(f"--{name.upper()} {' '.join(value) if isinstance(value, list) else value}".removesuffix(" True"))
+    return " ".join(texts)
 
 
 def setting(settings: dict) -> str:
@@ -103,8 +124,7 @@ def aim(settings: dict) -> str:
 def training_values(settings: dict) -> dict:
     """Settings of stage 3, with numbers of training and held-out examples, learning rates, start and teacher."""
     names = ("learning_rate", "cp_learning_rate", "speedup_learning_rate")
-    default = "by the target" if settings.get("target_speedup") else settings["learning_rate"]
-    rates = ", ".join(str(settings[name] or default) for name in names)
+    rates = ", ".join(str(settings[name] or "default") for name in names)
     start = "fine-tuned" if settings["initial_model_path"] else "pretrained"
     distills = settings.get("distill") or (settings.get("target_speedup") and not settings.get("no_distill"))
     learns_from = "labels, fine-tuned logits" if distills else "labels"
@@ -122,14 +142,14 @@ def split_records(summary: dict) -> list[dict]:
         if scores:
             tokens = ", ".join(f"{length:.1f}" for length in scores["mean_lengths"])
             comparison = summary.get("splits", {}).get(split, {})
-            records.append({**settings, **summary, **scores, "split": split, "tokens": tokens, **points(comparison)})
+            records.append({**settings, **summary, **scores, "split": split, "tokens": tokens, **in_points(comparison)})
             if metric in scores:
                 before, after = summary["bert"][split][metric], scores[metric]
                 records[-1] |= {"BERT": before, "AdapLeR": after, "difference": 100 * (after - before)}
     return records
 
 
-def points(interval: dict) -> dict:
+def in_points(interval: dict) -> dict:
     """The difference and its interval in points; the other values are left out."""
     return {name: 100 * interval[name] for name in ("difference", "low", "high") if name in interval}
 

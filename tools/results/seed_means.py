@@ -12,7 +12,7 @@ from scipy import stats
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import SUMMARIES
-from tools.results.result_files import LAYOUT, kind, points, read_results, setting, split_records
+from tools.results.result_files import LAYOUT, in_points, kind, read_results, setting, split_records
 
 GROUP = ["task", "backbone", "rows", "split", "metric", "setting"]
 ENOUGH_SEEDS = 3
@@ -56,9 +56,14 @@ def seeds_record(group: pandas.DataFrame) -> dict:
     """The means over the seeds of one setting; scores and differences are in points."""
     first = group.iloc[0]
     record = {name: first[name] for name in ("task", "backbone", "rows", "split", "metric", "examples", "mean_lengths")}
-    record |= {"seeds": join(group["seed"]), "commit": join(group["commit"]), "target": first["target_speedup"]}
+    record |= {
+        "runs": group["run"].to_list(),
+        "seeds": join(group["seed"]),
+        "commit": join(group["commit"]),
+        "target": first["target_speedup"],
+    }
     record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
-    record |= points(interval_over_seeds(group.to_dict("records"), "difference"))
+    record |= in_points(interval_over_seeds(group.to_dict("records"), "difference"))
     record |= {"asked": f"{first['target_speedup']:g}x" if first["target_speedup"] else "as published"}
     record |= {"speedup": group["speedup"].mean(), "cost": group["cost"].mean(), "certainty": certainty(record)}
     return record | {"goal": goal(record)}
@@ -70,7 +75,7 @@ def run_values(run: dict) -> dict:
     stages = [f"{stage} {setting(settings)}" for stage, settings in run["settings"].items()]
     values = {**record, **run["splits"][record["split"]], "target_speedup": run["target_speedup"] or 0}
     values["cost"] = sum(run["seconds"].values()) / run["seconds"]["fine_tune"]
-    return {**values, "rows": str(record["rows"]), "setting": "; ".join(stages)}
+    return {**values, "rows": str(record["rows"]), "setting": "; ".join(stages), "run": run}
 
 
 def certainty(interval: dict) -> str:
@@ -86,11 +91,13 @@ def goal(record: dict) -> str:
     wanted = goals["speedups"].get(record["task"])
     if wanted is None or record["target"] != wanted or record["split"] != "test":
         return "no goal"
-    if record["speedup"] < wanted * (1 - goals["tolerance"]):
-        return "missed, too slow"
-    if record["low"] > -goals["loss"]:
-        return "reached"
-    return "missed" if record["high"] < -goals["loss"] else "undecided"
+    missed = {
+        "speed": record["speedup"] < wanted * (1 - goals["tolerance"]),
+        "score": record["high"] < -goals["loss"],
+    }
+    if any(missed.values()):
+        return f"missed: {' and '.join(name for name, is_missed in missed.items() if is_missed)}"
+    return "reached" if record["low"] > -goals["loss"] else "undecided"
 
 
 def join(values: pandas.Series) -> str:

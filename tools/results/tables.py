@@ -27,13 +27,15 @@ def points_table(points: list[dict], columns: dict[str, str], score: str) -> str
 
 
 def tried_table(summary: dict) -> str:
-    """AdapLeR runs of a task: settings, and validation score and speedup of each epoch and at the chosen eta_scale."""
+    """AdapLeR runs of a task: settings, and validation score and speedup of each epoch and of the final model."""
     points = []
     for run in summary["tried"]:
         settings = training_values(run["settings"])
         for epoch, log in enumerate(run["epochs"], start=1):
-            values = {"epoch": epoch, "remark": "chosen" if epoch == run["chosen_epoch"] else ""}
+            values = {"epoch": epoch, "remark": "kept" if epoch == run["chosen_epoch"] else ""}
             points.append({**settings, **log["validation"], "score": log["validation"][summary["metric"]], **values})
+        if "trimmed" in run:
+            points.append({**settings, **run["trimmed"], "epoch": "", "remark": "final"})
         point = chosen_point(run.get("eta_scales"))
         if point:
             points.append({**settings, **point, "epoch": "", "remark": f"eta_scale {point['eta_scale']:g}"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas
 
 from tools.common.markdown import markdown
-from tools.results.result_files import LAYOUT, points, setting, training_values
+from tools.results.result_files import LAYOUT, in_points, setting, training_values
 from tools.results.seed_means import ENOUGH_SEEDS, interval_over_seeds, join
 
 
@@ -33,7 +33,7 @@ def variant_records(runs: list[dict]) -> list[dict]:
         if group["has_interval"].all() or len(group) >= ENOUGH_SEEDS:
             record = group.iloc[0].to_dict() | {"seeds": join(group["seed"]), "speedup": group["speedup"].mean()}
             record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
-            records.append(record | points(interval_over_seeds(group.to_dict("records"), "difference")))
+            records.append(record | in_points(interval_over_seeds(group.to_dict("records"), "difference")))
     return records
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.results.alternatives import frame
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
-from tools.results.result_files import LAYOUT, PAPER, Results
+from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
 from tools.results.seed_means import seed_records
 
 TEXTS = LAYOUT["verdict"]
@@ -12,6 +12,7 @@ GENERATED = "demo"
 """The generated task has a page, but no line beside tasks of real texts."""
 ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
 ONE, BATCH = "1", "32"
+DIFFERENCE = "{difference:+.1f} ({low:+.1f} to {high:+.1f})"
 FORMS = {"TensorFlow": (PLAIN, LR_MODE), "ONNX int8": (PADDED["int8"], DROPPING["int8"])}
 """Engine -> the plain and the dropping form of the inference benchmark."""
 HARDLY_FASTER = 1.1
@@ -21,13 +22,18 @@ def task_records(results: Results) -> list[dict]:
     """The means over seeds of each real task, with the times of its chosen point if they were measured."""
     runs = [run for run in results.runs if run["task"] != GENERATED]
     records = seed_records(runs) if runs else []
-    return [record | times(results.of("alternatives", record["task"])) for record in records]
+    return [record | times(timed(results, record)) for record in records]
+
+
+def timed(results: Results, record: dict) -> list[dict]:
+    """The comparisons with alternatives that are about a model of the record's runs."""
+    return [r for r in results.of("alternatives") if any(is_about(r, run) for run in record["runs"])]
 
 
 def times(alternatives: list[dict]) -> dict:
-    """Times of the plain model and of AdapLeR by engine and batch, as cells; `gains` has them as speedups.
+    """Cells of what was timed: seed, FLOPs speedup, times of the plain model and of AdapLeR by engine and batch.
 
-    `int8` is what AdapLeR in int8 loses against the fine-tuned model, in points.
+    `float32` and `int8` are AdapLeR's differences from the fine-tuned model in points, `gains` the times as speedups.
     """
     cells, gains = {}, {}
     for engine in ENGINES if alternatives else ():
@@ -36,10 +42,11 @@ def times(alternatives: list[dict]) -> dict:
             before, after = (point["milliseconds"][batch]["p50"] for point in (plain, ours))
             gains[engine, batch] = before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {before / after:.2f}x"
-    quantised = as_chosen(alternatives[0], "ONNX Runtime", "AdapLeR") if alternatives else None
-    if quantised:
-        points = [100 * quantised[name] for name in ("difference", "low", "high")]
-        cells["int8"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*points)
+    for engine, precision in ENGINES.items() if alternatives else ():
+        ours = as_chosen(alternatives[0], engine, "AdapLeR")
+        if ours:
+            cells[precision] = DIFFERENCE.format(**in_points(ours))
+            cells |= {"timed_seed": alternatives[0]["seed"], "timed_speedup": ours["flops_speedup"]}
     return cells | {"gains": gains}
 
 
@@ -50,15 +57,15 @@ def as_chosen(result: dict, engine: str, method: str) -> dict | None:
 
 
 def verdict(results: Results) -> str:
-    """What is gained, the time, the cost, alternatives, short requests, and what was not measured: a list."""
+    """Goals, what is gained and lost, the time, alternatives, short requests, and what was not measured: a list."""
     records = task_records(results)
-    timed = [record for record in records if ("TensorFlow", ONE) in record["gains"]]
+    with_times = [record for record in records if ("TensorFlow", ONE) in record["gains"]]
     sentences = {
-        "What is gained": gain(records) if records else TEXTS["no_runs"],
-        "Time": time_sentence(timed) if timed else TEXTS["no_times"],
-        "What it costs": cost(records) if records else TEXTS["no_runs"],
-        "Against int8 and smaller models": alternatives(results, timed) if timed else TEXTS["no_times"],
-        "Single short requests": " ".join(short_requests(results, timed)),
+        "Goals": goals(records) if records else TEXTS["no_runs"],
+        "What is gained, and what it costs": gain(records) if records else TEXTS["no_runs"],
+        "Time": time_sentence(with_times) if with_times else TEXTS["no_times"],
+        "Against int8 and smaller models": alternatives(results, with_times) if with_times else TEXTS["no_times"],
+        "Single short requests": " ".join(short_requests(results, with_times)),
         "What was not measured": not_measured(records),
     }
     return "\n".join(f"- **{name}.** {' '.join(text.split())}" for name, text in sentences.items())
@@ -74,36 +81,37 @@ def backbones(records: list[dict]) -> str:
     return listing(sorted({record["backbone"] for record in records})) or "small backbones"
 
 
-def gain(records: list[dict]) -> str:
-    speedups = [record["speedup"] for record in records]
-    ends = sorted({f"{speedup:.1f}" for speedup in (min(speedups), max(speedups))}, key=float)
-    values = {"range": " to ".join(ends), "backbones": backbones(records)}
-    return TEXTS["gain"].format(**values, list=listing([f"{r['task']} {r['speedup']:.2f}x" for r in records]))
-
-
-def time_sentence(timed: list[dict]) -> str:
-    """One text and a batch in TensorFlow, task by task."""
-    cells = [f"{record['task']} {record['TensorFlow_1']} and {record['TensorFlow_32']}" for record in timed]
-    return TEXTS["times"].format(batch=BATCH, list="; ".join(cells))
-
-
-def cost(records: list[dict]) -> str:
-    """The differences with intervals, and the goals."""
-    differences = ["{task} {difference:+.1f} ({low:+.1f} to {high:+.1f})".format(**record) for record in records]
-    unclear = [record["task"] for record in records if record["low"] <= 0 <= record["high"]]
-    goals = {name: listing([r["task"] for r in records if r["goal"].startswith(name)]) or "no task" for name in GOALS}
-    values = {"list": "; ".join(differences), "unclear": listing(unclear) or "no task", **goals}
-    return TEXTS["cost"].format(loss=LAYOUT["task_goals"]["loss"], **values)
+def goals(records: list[dict]) -> str:
+    """The tasks whose goal is reached, missed and undecided, and those that no current run aims at."""
+    found = {name: [r["task"] for r in records if r["goal"].startswith(name)] for name in GOALS}
+    aimed_at = {task for tasks in found.values() for task in tasks}
+    found["waiting"] = [task for task in LAYOUT["task_goals"]["speedups"] if task not in aimed_at]
+    names = {name: listing(tasks) or "no task" for name, tasks in found.items()}
+    return TEXTS["goals"].format(loss=LAYOUT["task_goals"]["loss"], **names)
 
 
 GOALS = ("reached", "missed", "undecided")
 
 
-def alternatives(results: Results, timed: list[dict]) -> str:
+def gain(records: list[dict]) -> str:
+    """FLOPs speedup and difference of the score, task by task."""
+    known = {name: values["text"] for name, values in LAYOUT["backbones"].items()}
+    names = listing(sorted({known.get(record["backbone"], record["backbone"]) for record in records}))
+    cells = [f"{r['task']} {r['speedup']:.2f}x, {DIFFERENCE.format(**r)}, {r['certainty']}" for r in records]
+    return TEXTS["gain"].format(backbones=names, list="; ".join(cells))
+
+
+def time_sentence(records: list[dict]) -> str:
+    """One text and a batch in TensorFlow, task by task."""
+    text = "{task}, one at a time {TensorFlow_1}, in batches of {batch} {TensorFlow_32}"
+    return TEXTS["times"].format(list="; ".join(text.format(**record, batch=BATCH) for record in records))
+
+
+def alternatives(results: Results, records: list[dict]) -> str:
     """On which tasks AdapLeR in int8 is on the front, and on which an alternative beats its chosen point."""
     on_front, beaten, incomplete = [], [], []
-    for record in timed:
-        result = results.of("alternatives", record["task"])[0]
+    for record in records:
+        result = timed(results, record)[0]
         points = frame(result)
         ours = points[(points["method"] == "AdapLeR") & (points["precision"] == "int8")]
         count = (ours["front"] == "yes").sum()
@@ -114,15 +122,15 @@ def alternatives(results: Results, timed: list[dict]) -> str:
         if chosen and frame({"points": [*others, chosen]})["front"].iloc[-1] != "yes":
             beaten.append(record["task"])
         if result["settings"]["not_trained"]:
-            incomplete.append(record["task"])
+            incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
     names = {"on_front": listing(on_front) or "no task", "beaten": listing(beaten) or "no task"}
     caveat = TEXTS["incomplete"].format(list=listing(incomplete)) if incomplete else ""
     return f"{TEXTS['alternatives'].format(batch=BATCH, **names)} {caveat}"
 
 
-def short_requests(results: Results, timed: list[dict]) -> list[str]:
+def short_requests(results: Results, records: list[dict]) -> list[str]:
     """One short text at the size of BERT-base, with most tokens dropped and with none; tasks that gain too little."""
-    slow = [record["task"] for record in timed if record["gains"].get(("TensorFlow", ONE), 2) < HARDLY_FASTER]
+    slow = [record["task"] for record in records if record["gains"].get(("TensorFlow", ONE), 2) < HARDLY_FASTER]
     tasks = [TEXTS["short_tasks"].format(list=listing(slow))] if slow else []
     points = [point for result in results.of("inference") if result["task"] is None for point in result["points"]]
     singles = [point for point in points if point["batch_size"] == 1]

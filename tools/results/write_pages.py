@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas
 
 from tools.common.atomic_files import atomic_write
+from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import README, RESULTS, RESULTS_PAGE
 from tools.results import alternatives, tables
@@ -24,6 +25,9 @@ from tools.results.verdict import GENERATED, listing, short_requests, task_recor
 
 COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
 HEADLINE_TASKS = 5
+COMMAND_FLAGS = ("target_speedup", "gamma", "phi", "max_length", "max_train_examples", "max_eval_examples")
+COMMAND_FLAGS += ("hold_out", "mixed_precision")
+"""Flags of run_task.sh that the recipe or the published settings do not contain."""
 
 
 def pages(folder: Path, output: Path) -> dict[Path, str]:
@@ -134,9 +138,9 @@ def task_page(results: Results, task: str, home: dict) -> list[str]:
         title = PARTS["titles"]["tradeoff"].format(task=task)
         parts.append(PARTS["figure"].format(title=title, picture=f"figures/{task}_tradeoff.png"))
         variants = variants_table(runs)
-        parts += [PAGES["variants"], variants] if variants else []
+        parts += [PAGES["variants"].format(seeds=ENOUGH_SEEDS), variants] if variants else []
     for name in ("alternatives", "rationales", "reviews"):
-        parts += map(SECTIONS[name], results.of(name, task))
+        parts += map(SECTIONS[name], results.of(name, task=task))
     superseded = [run for run in results.superseded if run["task"] == task]
     outdated = [result for result in results.outdated if kind(result) == "rationales" and result["task"] == task]
     if superseded:
@@ -159,9 +163,15 @@ def old_section(result: dict) -> str:
 
 
 def with_headline(readme: str, results: Results) -> str:
-    """The README's text with the headline table and figure of the results between its two marks."""
+    """The README's text with the headline table and figure of the results between its two marks.
+
+    Raises:
+        UserError: a mark is missing.
+    """
     before, start, rest = readme.partition("<!-- headline: written by python -m tools.results.write_pages -->\n")
     _, end, after = rest.partition("<!-- end of headline -->")
+    if not start or not end:
+        raise UserError(f"{README} lacks a mark of its headline; restore it: git checkout {README.name}")
     order = list(LAYOUT["task_goals"]["speedups"])
     records = [record for record in task_records(results) if record["task"] in order]
     records = sorted(records, key=lambda record: order.index(record["task"]))[:HEADLINE_TASKS]
@@ -184,16 +194,30 @@ def measured(result: dict, *parts: str, **values) -> str:
 
 def run_section(summary: dict) -> str:
     """Flags and results of one run, and everything that was tried for it."""
-    parts = [tables.run_table(summary), PAGES["epochs"], tables.tried_table(summary)]
+    parts = [tables.run_table(summary), PAGES["epochs"].strip(), tables.tried_table(summary)]
     if summary.get("eta_scales"):
         parts += [PAGES["scales"], tables.scales_table(summary["metric"], summary["eta_scales"])]
     stages = {stage: flags(settings) for stage, settings in summary["settings"].items()}
-    return measured(summary, *parts, **stages, start=training_values(summary["settings"]["train_adapler"])["start"])
+    values = {"start": training_values(summary["settings"]["train_adapler"])["start"], "command": command(summary)}
+    return measured(summary, *parts, **stages, **values)
+
+
+def command(summary: dict) -> str:
+    """The paragraph with the command of a run; empty if its backbone is not on the hub."""
+    backbone, settings = LAYOUT["backbones"].get(summary["backbone"]), summary["settings"]["train_adapler"]
+    if backbone is None:
+        return ""
+    given = flags({name: settings[name] for name in COMMAND_FLAGS})
+    given += f" --BACKBONE {backbone['hub']} --BACKBONE_NAME {summary['backbone']}"
+    given += " --DATA_DIR DATA" if settings["data_dir"] else ""
+    return PAGES["command"].rstrip().format(**summary, flags=given)
 
 
 SECTIONS = {
     "run": run_section,
-    "inference": lambda result: measured(result, inference_tables(result)),
+    "inference": lambda result: measured(
+        result, inference_tables(result), fewest_rounds=min(point["rounds"] for point in result["points"])
+    ),
     "alternatives": lambda result: measured(result, alternatives.tables(result)),
     "training": lambda result: measured(result, tables.training_table(result)),
     "rationales": lambda result: measured(result, tables.rationale_table(result)),
@@ -210,12 +234,19 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=RESULTS, help="result files (default: results/)")
     parser.add_argument("--check", "--CHECK", action="store_true", help="only exit with 1 if a page is out of date")
     arguments = parser.parse_args()
-    folder = arguments.folder.resolve()
+    try:
+        write_pages(arguments.folder.resolve(), arguments.check)
+    except UserError as error:
+        parser.error(str(error))
+
+
+def write_pages(folder: Path, only_check: bool) -> None:
+    """Writes the pages and figures of a folder, or only exits with 1 if a page is out of date and with 0 if none is."""
     output = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
     texts = pages(folder, output)
     if output == RESULTS_PAGE:
         texts[README] = with_headline(README.read_text(encoding="utf-8"), read_folder(folder))
-    if arguments.check:
+    if only_check:
         sys.exit(any(not file.exists() or file.read_text(encoding="utf-8") != text for file, text in texts.items()))
     from tools.results.figures import draw_figures  # takes a second, which --check does not need
 

@@ -56,7 +56,7 @@ def test_figures_and_their_numbers_are_drawn(folder, tmp_path, results):
     drawn = figures.draw_figures(read_folder(folder) if results == "made" else COMMITTED, tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {f"{n}.{end}" for n in drawn for end in ("csv", "png")}
     if results == "made":
-        assert {"overview", "cost", "rationales", "sst2_tradeoff", "sst2_alternatives"} <= set(drawn)
+        assert {"overview", "cost", "rationales", "sst2_tradeoff", "sst2_minilm_alternatives"} <= set(drawn)
         return
     assert {file.stem for file in FIGURES.iterdir()} == set(drawn)
     for name in drawn:
@@ -119,9 +119,10 @@ def test_interval_over_three_seeds_covers_the_truth(shared):
     "difference, half_width, speedup, goal",
     [
         (-0.004, 0.005, 2.0, "reached"),
-        (-0.02, 0.005, 2.0, "missed"),
+        (-0.02, 0.005, 2.0, "missed: score"),
         (-0.008, 0.005, 2.0, "undecided"),
-        (0.0, 0.001, 1.9, "missed, too slow"),
+        (0.0, 0.001, 1.9, "missed: speed"),
+        (-0.02, 0.005, 1.9, "missed: speed and score"),
     ],
 )
 def test_goals(difference, half_width, speedup, goal):
@@ -169,6 +170,7 @@ def test_a_table_counts_no_run_twice():
 SETTINGS = {
     **{"gamma": 0.1, "phi": 0.2, "learning_rate": 1e-3, "cp_learning_rate": None, "speedup_learning_rate": 0.5},
     **{"initial_model_path": None, "max_train_examples": 50, "epochs": 2, "resume": True, "reshuffle": True},
+    **{"clip_norm": 0.0, "deterministic": False, "max_length": 64, "text_columns": ["head", "body"]},
 }
 CURVE = {
     "fine_tuned": 0.8,
@@ -179,8 +181,9 @@ CURVE = {
 
 def test_flags_of_a_setting():
     flag_text = flags(SETTINGS)
-    assert flag_text.startswith("--EPOCHS 2 --GAMMA 0.1 --LEARNING_RATE 0.001") and "RESUME" not in flag_text
-    assert flag_text.endswith("--RESHUFFLE --SPEEDUP_LEARNING_RATE 0.5")
+    assert flag_text.startswith("--CLIP_NORM 0.0 --EPOCHS 2 --GAMMA 0.1 --LEARNING_RATE 0.001")
+    assert flag_text.endswith("--RESHUFFLE --SPEEDUP_LEARNING_RATE 0.5 --TEXT_COLUMNS head body")
+    assert "RESUME" not in flag_text and "DETERMINISTIC" not in flag_text
 
 
 def test_cells_of_the_table_of_a_run():
@@ -204,8 +207,8 @@ def test_cells_of_the_table_of_a_run():
     assert test == ["test", "f1", "", "", "", "3.00x", "8.0, 4.0", "", "", ""] and len(titles) == 10
     assert lines[-1] == "Times: fine-tuning 1 s, saliencies 2 s, training AdapLeR 3 s."
     (_, row) = cells(tables.superseded_table([summary | {"backbone": "b", "seed": 1, "commit": "c"}]))
-    assert row[:7] == ["b", "1", "50", "", "2", "gamma 0.1, phi 0.2", "0.001, 0.001, 0.5"]
-    assert row[7:] == ["pretrained", "validation", "9.0", "f1", "0.8000", "0.7000", "2.00x", "c"]
+    assert row[:7] == ["b", "1", "50", "", "2", "gamma 0.1, phi 0.2", "0.001, default, 0.5"]
+    assert row[7:] == ["pretrained", "64", "validation", "9.0", "f1", "0.8000", "0.7000", "2.00x", "c"]
 
 
 def test_cells_of_the_tables_of_points():
@@ -220,12 +223,14 @@ def test_cells_of_the_tables_of_points():
         ["c", "0.8000", "", "", "", "loses too much at every eta_scale"],
     ]
     epochs = [{"validation": {"f1": score, "speedup": 2}} for score in (0.5, 0.6)]
-    tried = [{"settings": SETTINGS, "epochs": epochs, "chosen_epoch": 2, "eta_scales": CURVE}]
+    final = {"speedup": 2.5, "score": 0.7}
+    tried = [{"settings": SETTINGS, "epochs": epochs, "chosen_epoch": 2, "eta_scales": CURVE, "trimmed": final}]
     rows = cells(tables.tried_table({"metric": "f1", "tried": tried}))
     assert [row[4:] for row in rows] == [
         ["epoch", "f1", "FLOPs speedup", ""],
         ["1", "0.5000", "2.00x", ""],
-        ["2", "0.6000", "2.00x", "chosen"],
+        ["2", "0.6000", "2.00x", "kept"],
+        ["", "0.7000", "2.50x", "final"],
         ["", "0.7500", "2.00x", "eta_scale 0.5"],
     ]
 
@@ -268,6 +273,6 @@ def test_a_result_of_one_json_adds_itself(folder, tmp_path):
     (tmp_path / "more" / "mnli_bert_22.json").write_text(json.dumps(run_of("mnli", 22, 2.0, backbone="bert")))
     texts = {file.name: text for file, text in pages(tmp_path / "more", tmp_path / "more" / "RESULTS.md").items()}
     page = texts["RESULTS.md"]
-    assert page.count("\n| mnli ") >= 2 and "Not run: qnli and dbpedia" in page and "(mnli.md)" in page
+    assert page.count("\n| mnli ") >= 2 and "Tasks of the paper: qnli and dbpedia" in page and "(mnli.md)" in page
     assert "mnli, bert, seed 22" in texts["mnli.md"]
     assert any("mnli" in row["label"] for row in figures.cost_rows(read_folder(tmp_path / "more")))
