@@ -1,4 +1,4 @@
-"""The three losses of AdapLeR as pure functions; each returns one value per example, [B].
+"""The losses of AdapLeR as pure functions; each returns one value per example, [B].
 
 The caller computes the means, because only the caller knows the size of the whole batch.
 """

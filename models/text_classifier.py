@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.adapler_bert import TFAdapLeRForSequenceClassification
 from models.adapler_config import checked
@@ -21,18 +21,32 @@ class AdapLeRPredictor(TextPredictor):
         model_dir: a directory written by `save_pretrained` that also contains the tokenizer's files.
         batch_size: number of texts per batch.
         eta_scale: factor on every threshold, at least 0; more than 1 is faster (default: the config's).
+        model, tokenizer: those of `model_dir`, if they are loaded already.
 
     Raises:
-        ValueError: eta_scale is negative or not finite.
+        ValueError: eta_scale is negative or not finite, or is given for a model that is not converted.
 
     Example:
         predictor = AdapLeRPredictor("path/to/model")
         predictor(["a text", "another"])  # [{"label": "positive", "score": 0.98, "lengths": [4, 3, 3]}, ...]
     """
 
-    def __init__(self, model_dir: str | os.PathLike, batch_size: int = 32, eta_scale: float | None = None):
-        self.tokenizer = AutoTokenizer.from_pretrained(model_dir)
-        self.model = TFAdapLeRForSequenceClassification.from_pretrained(model_dir)
+    def __init__(
+        self,
+        model_dir: str | os.PathLike,
+        batch_size: int = 32,
+        eta_scale: float | None = None,
+        *,
+        model: TFAdapLeRForSequenceClassification | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ):
+        if tokenizer is None:
+            tokenizer = AutoTokenizer.from_pretrained(model_dir)
+        if model is None:
+            model = TFAdapLeRForSequenceClassification.from_pretrained(model_dir)
+        if eta_scale is not None and not model.is_adapler:
+            raise ValueError("eta_scale needs an AdapLeR; this model is a plain BERT, which has no thresholds")
+        self.tokenizer, self.model = tokenizer, model
         self.id2label, self.text_columns = self.model.config.id2label, self.model.config.text_columns
         self.batch_size = batch_size
         self.eta_scale = None if eta_scale is None else checked("eta_scale", eta_scale)
@@ -47,7 +61,11 @@ class AdapLeRPredictor(TextPredictor):
 def run_model(
     model: TFAdapLeRForSequenceClassification, inputs: Mapping[str, np.ndarray], eta_scale: float | None = None
 ) -> dict[str, np.ndarray]:
-    """Runs a model, in `lr_mode` if it is converted; arguments and result are those of `TextPredictor.run`."""
+    """Runs a model, in `lr_mode` if it is converted; arguments and result are those of `TextPredictor.run`.
+
+    Args:
+        eta_scale: factor on every threshold (default: the config's); a plain BERT has none.
+    """
     inputs = {name: tf.constant(values, tf.int32) for name, values in inputs.items()}
     if model.is_adapler:
         outputs = model(inputs, lr_mode=True, eta_scale=eta_scale)

@@ -37,8 +37,9 @@ class TrainingStep:
 
     `compile(optimizer=..., objective=Objective(...))` selects these losses; without an objective, `fit` and `evaluate`
     are those of Keras and transformers. A batch is (inputs, targets) or (inputs, targets, sample_weight). The targets
-    are {"labels": [B], "saliency": float [B, n]}; a plain model needs no saliencies. Each sample weight multiplies all
-    losses of its example; the sum is divided by the number of examples, as in Keras' SUM_OVER_BATCH_SIZE.
+    are {"labels": [B], "saliency": float [B, n], "teacher_logits": float [B, labels]}. A plain model uses the labels
+    alone; a converted one needs the teacher's logits if the objective has a distillation. Each sample weight multiplies
+    all losses of its example; the sum is divided by the number of examples, as in Keras' SUM_OVER_BATCH_SIZE.
 
     Training uses an eta_scale of 1 in all losses; evaluation uses the config's. `fit` of a converted model sets lambda
     by the `SlopeSchedule` and ends with the step function of inference, also after an error. The other methods train
@@ -177,12 +178,12 @@ class TrainingStep:
         """Returns the inputs and the targets by name, and the sample weights, float32 [B].
 
         Raises:
-            ValueError: labels, or saliencies that training needs, are missing.
+            ValueError: labels, or saliencies or teacher logits that training needs, are missing.
         """
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         targets = targets if isinstance(targets, Mapping) else {"labels": targets}
         needed = ["labels", "saliency"] if training and self.is_adapler else ["labels"]
-        if training and self.objective.distillation:
+        if training and self.is_adapler and self.objective.distillation:
             needed.append("teacher_logits")
         missing = [name for name in needed if targets.get(name) is None]
         if missing:

@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Trains stage 3 in four ways from the same stages 1 and 2, all towards the task file's target but the first: with the
-# published settings; from the pretrained backbone; without the fine-tuned model's logits; with the recipe. Dev compares
-# the four on the page of the task (python -m tools.results.write_pages); the recipe's model alone is scored on test.
+# published settings; from the pretrained backbone; without the fine-tuned model's logits; with the recipe. The recipe's
+# model alone is scored on test. Dev compares the four on the page of the task: in directory/results/ after
+# `python -m tools.results.write_pages directory/results`, or in results/ after --SAVE results/NAME.json and
+# `python -m tools.results.write_pages`. The published settings are shown once they were run with three seeds, because
+# their interval is that over the seeds.
 # Usage: run_files/ablation.sh TASK SEED [--FLAG value ...]
 # Flags and SETTINGS=file are as for run_files/run_task.sh, without those in which the four differ.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source run_files/usage.sh
 if [ $# -lt 2 ]; then
-  sed -n '2,6s/^# //p' run_files/ablation.sh >&2
+  usage >&2
   exit 2
 fi
 task=$1 seed=$2
 shift 2
-source run_files/stages.sh "$@" --TARGET
-for flag in "${user_flags[@]^^}"; do
+for flag in "${@^^}"; do
   case ${flag%%=*} in
     --TARGET_SPEEDUP | --GAMMA | --PHI | --DISTILL | --NO_DISTILL | --INITIAL_MODEL_PATH)
       echo "error: the ablation itself sets ${flag%%=*}; leave it out" >&2
@@ -21,6 +24,7 @@ for flag in "${user_flags[@]^^}"; do
       ;;
   esac
 done
+source run_files/stages.sh "$@" --TARGET
 from_backbone=("${TRAIN_ADAPLER[@]}")
 prepare
 recipe=("${TRAIN_ADAPLER[@]}")

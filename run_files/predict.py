@@ -37,7 +37,7 @@ import numpy as np
 
 from tools.common.errors import UserError
 from tools.data.files import stream_file
-from tools.inference.resumable_output import ResumableOutput
+from tools.inference.resumable_output import ResumableOutput, file_versions
 from tools.runtime.program import run_program
 
 
@@ -70,14 +70,28 @@ def predict(arguments: PredictArguments) -> None:
 
 
 def _texts(file: Path, columns: list[str], indices: np.ndarray) -> Iterator[str | tuple]:
-    """The text of each row, or the pair of texts; indices are consecutive."""
+    """The text of each row, or the pair of texts; indices are consecutive.
+
+    Raises:
+        ValueError: a row has no text.
+    """
     start = int(indices[0]) if len(indices) else 0
-    for row in itertools.islice(stream_file(file), start, start + len(indices)):
-        yield row.get(columns[0]) if len(columns) == 1 else tuple(row.get(column) for column in columns)
+    for index, row in zip(indices, itertools.islice(stream_file(file), start, None), strict=False):
+        for column in columns:
+            text = row.get(column)
+            if not isinstance(text, str):
+                raise ValueError(
+                    f"row {index} (from 0): column '{column}' holds {text!r:.100} where a text was expected"
+                )
+        yield row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
 
 
 def _load_predictor(arguments: PredictArguments):
-    """The model's directory and its predictor; an exported model needs neither TensorFlow nor its seconds of import."""
+    """The model's directory and its predictor; an exported model needs neither TensorFlow nor its seconds of import.
+
+    Raises:
+        UserError: the model cannot be loaded, or a setting does not fit it.
+    """
     if (arguments.model_path / "model.onnx").exists():
         try:
             from tools.inference.onnx_predictor import OnnxPredictor
@@ -91,11 +105,28 @@ def _load_predictor(arguments: PredictArguments):
         return arguments.model_path, OnnxPredictor(arguments.model_path, *settings)
     if arguments.int8:
         raise UserError(f"--INT8 needs a model exported to ONNX; {arguments.model_path} has no model.onnx")
+    return _load_tensorflow(arguments)
+
+
+def _load_tensorflow(arguments: PredictArguments):
+    """The same for a directory that `save_pretrained` wrote."""
     from models import AdapLeRPredictor
-    from tools.runtime.checkpoints import model_directory
+    from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
 
     directory = model_directory(arguments.model_path)
-    return directory, AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale)
+    try:
+        loaded = {"model": load_saved(directory), "tokenizer": load_tokenizer(str(directory))}
+    except UserError:
+        raise
+    except Exception as error:  # of damaged files, tokenizers and safetensors raise no narrower class
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"cannot load {directory}, it is damaged or was copied in part ({reason}); copy it again"
+        ) from error
+    try:
+        return directory, AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale, **loaded)
+    except ValueError as error:
+        raise UserError(f"--ETA_SCALE {arguments.eta_scale} for {directory}: {error}") from error
 
 
 def _text_columns(directory: Path, names: list[str]) -> list[str]:
@@ -106,8 +137,7 @@ def _text_columns(directory: Path, names: list[str]) -> list[str]:
 
 def _job(arguments: PredictArguments, directory: Path, columns: list[str]) -> dict:
     """Everything that the answers depend on."""
-    files = [arguments.input, *sorted(directory.iterdir())]
-    versions = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    versions = file_versions([arguments.input, *sorted(directory.iterdir())])
     values = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
     return values | {"text_columns": columns, "files": versions}
 

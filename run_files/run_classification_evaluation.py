@@ -30,7 +30,7 @@ from tools.evaluation.evaluate import (
     published_speedup,
     scored_rows,
 )
-from tools.runtime.checkpoints import load_model, tokenizer_of
+from tools.runtime.checkpoints import load_model, tokenizer_of, weights_checksum
 from tools.runtime.run import Run
 from tools.runtime.stage import run_stage
 
@@ -47,7 +47,7 @@ def evaluate(run: Run) -> None:
         predictions = predict(model, examples, batch_size, desc=split)
         results[split] = evaluation_summary(run.task, model, examples, predictions)
         flops = flops_per_example(model, predictions)
-        file = run.paths.flops_per_example(model_path, split)
+        file = run.paths.flops_per_example(model_path, split, model.eta_scale)
         with atomic_write(file) as temporary:
             columns = {
                 "row_ids": examples.row_ids,
@@ -67,7 +67,8 @@ def evaluate(run: Run) -> None:
         for name, value in results[split].items():
             print(f"{split} {name}: {value}")
     file = run.paths.evaluation(model_path, model.eta_scale)
-    write_json(file, {"model": str(model_path), "eta_scale": model.eta_scale, **results})
+    weights = weights_checksum(model_path)
+    write_json(file, {"model": str(model_path), "weights": weights, "eta_scale": model.eta_scale, **results})
 
 
 if __name__ == "__main__":

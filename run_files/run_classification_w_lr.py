@@ -44,6 +44,7 @@ def train_adapler(run: Run) -> None:
     arguments, target = run.arguments, run.arguments.target_speedup
     log = fine_tuning_log.read(run.task, run.paths)
     best = fine_tuning_log.best_score(run.task, log)
+    fine_tuned = None if target is None else fine_tuning_log.best_weights(run.task, run.paths, log)
     tokenizer = load_tokenizer(run.backbone)
     train = load_training_examples(run, tokenizer)
     dev = load_examples(run.task, "validation", tokenizer, run.max_length, run.data_options)
@@ -59,8 +60,7 @@ def train_adapler(run: Run) -> None:
     batch_size, scores_file = arguments.evaluation_batch_size, run.folder / SCORES
     callback = KeepAdapLeR(run.task, dev, batch_size, scores_file, tokenizer, files, choose, facts)
     fit(model, train, arguments, run.seed, callback, run.folder)
-    if target is not None:
-        fine_tuned = run.paths.fine_tuned(fine_tuning_log.best_epochs(run.task, log)[0])
+    if fine_tuned is not None:
         finish_target(run, tokenizer, dev, files, fine_tuned)
     elif callback.chosen_epoch is None:
         earlier = f" ({files.chosen} is from an earlier run)" if files.chosen.exists() else ""

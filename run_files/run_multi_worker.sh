@@ -8,8 +8,9 @@
 # last finished epoch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source run_files/usage.sh
 if [ $# -lt 2 ] || ! [[ $1 =~ ^[1-9][0-9]*$|: ]]; then
-  sed -n '2,8s/^# //p' run_files/run_multi_worker.sh >&2
+  usage >&2
   exit 2
 fi
 python=${PYTHON:-python} workers=$1

@@ -5,6 +5,7 @@
 # seeds of the task that lie there are in the table.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source run_files/usage.sh
 task=${1:-}
 shift || true
 seeds=()
@@ -13,9 +14,15 @@ while [ $# -gt 0 ] && [[ $1 != --* ]]; do
   shift
 done
 if [ ${#seeds[@]} -eq 0 ]; then
-  sed -n '2,5s/^# //p' run_files/run_seeds.sh >&2
+  usage >&2
   exit 2
 fi
+for flag in "${@^^}"; do
+  if [ "${flag%%=*}" = --SAVE ]; then
+    echo "error: every seed would overwrite the file of --SAVE; leave it out: directory/results/ has a file per seed" >&2
+    exit 2
+  fi
+done
 for seed in "${seeds[@]}"; do
   run_files/run_task.sh "$task" "$seed" "$@"
 done

@@ -6,8 +6,9 @@
 # SETTINGS=file takes another settings file than run_files/tasks/<task>.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source run_files/usage.sh
 if [ $# -lt 2 ]; then
-  sed -n '2,7s/^# //p' run_files/run_task.sh >&2
+  usage >&2
   exit 2
 fi
 task=$1 seed=$2

@@ -5,6 +5,7 @@
 # Other flags hold for all of them; these and SETTINGS=file are as for run_files/run_task.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source run_files/usage.sh
 task=${1:-} seed=${2:-}
 shift $(($# < 2 ? $# : 2))
 tries=()
@@ -13,7 +14,7 @@ while [[ ${1:-} == --*\ * ]]; do
   shift
 done
 if [ ${#tries[@]} -eq 0 ]; then
-  sed -n '2,5s/^# //p' run_files/search.sh >&2
+  usage >&2
   exit 2
 fi
 source run_files/stages.sh "$@" --PUBLISHED # the settings that are compared have gamma and phi

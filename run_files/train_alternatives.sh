@@ -5,8 +5,9 @@
 # Give the flags of the run whose AdapLeR is compared with them: run_files/run_task.sh TASK SEED --TARGET ...
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source run_files/usage.sh
 if [ $# -lt 2 ]; then
-  sed -n '2,5s/^# //p' run_files/train_alternatives.sh >&2
+  usage >&2
   exit 2
 fi
 task=$1 seed=$2

@@ -83,6 +83,25 @@ def test_shell_scripts_say_how_to_call_them(command):
     assert done.returncode == 2 and f"Usage: run_files/{command.split()[0]}" in done.stderr
 
 
+SOURCED = {"setup_environment", "stages", "usage"}
+
+
+@pytest.mark.parametrize("script", sorted({p.stem for p in (ROOT / "run_files").glob("*.sh")} - SOURCED))
+def test_shell_scripts_have_help(script, tmp_path):
+    for flag in ("--help", "-h"):
+        done = subprocess.run([ROOT / "run_files" / f"{script}.sh", flag], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0 and f"\nUsage: run_files/{script}.sh" in done.stdout and not done.stderr
+
+
+def test_the_selection_of_flags_has_help():
+    command = [sys.executable, "-m", "tools.runtime.forward_flags"]
+    done, wrong = (
+        subprocess.run([*command, word], cwd=ROOT, capture_output=True, text=True) for word in ("--help", "stage")
+    )
+    assert done.returncode == 0 and forward_flags.__doc__.strip() in done.stdout
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
+
+
 PAGES = ["README.md", "tools/README.md", "models/README.md", "tools/inference/README.md"]
 
 

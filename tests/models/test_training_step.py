@@ -159,6 +159,15 @@ def test_keras_users_may_compile_a_plain_model_as_ever():
     assert set(history) == {"loss", "accuracy"}
 
 
+def test_the_teachers_logits_are_needed_by_a_converted_model_alone():
+    plain, objective = tiny.make_model(converted=False), Objective(distillation=0.7)
+    plain.compile(SGD(0.1), objective=objective)
+    arrays, targets = tiny.batch()
+    assert set(plain.train_step((arrays, targets["labels"]))) == {"loss"}
+    with pytest.raises(ValueError, match="no teacher_logits"):
+        compiled(tiny.make_model(), distillation=0.7).train_step((arrays, targets))
+
+
 def test_converted_model_needs_a_speedup_optimiser():
     with pytest.raises(ValueError, match="speedup_optimizer"):
         tiny.make_model().compile(SGD(0.1), objective=Objective())

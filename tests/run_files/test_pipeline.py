@@ -16,6 +16,7 @@ from transformers import BertTokenizerFast
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.run_classification_evaluation import evaluate
 from tests.tiny_task import NAME, run, run_here, write_backbone, write_sst2
+from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
@@ -188,6 +189,13 @@ def test_a_summary_lists_every_model_that_was_tried(whole_run, flags, tmp_path):
     assert [tried["settings"]["save_name"] for tried in summary["tried"]] == ["another", "tiny"]
     assert summary["tried"][0]["eta_scales"] == curve and summary["tried"][1]["eta_scales"]["curve"]
     assert "4.50x" in tried_table(summary) and "0.3" in tried_table(summary)
+    evaluated = there.evaluation(Path(chosen), summary["adapler"]["eta_scale"])
+    scores = json.loads(evaluated.read_text())
+    other_scores = {"validation": scores["validation"] | {"accuracy": 0}}
+    for change, message in ({"weights": 1}, "trained again"), (other_scores, "another evaluation"):
+        evaluated.write_text(json.dumps(scores | change))
+        with pytest.raises(UserError, match=message):
+            summary_of(summarized, there.adaptive_models / chosen)
 
 
 def test_lr_mode_agrees_on_every_example(whole_run):
@@ -295,7 +303,8 @@ def test_a_second_run_in_one_directory_is_refused(flags):
     "wrong",
     [
         *("--GAMA 0.5", "--EPOCH 3", "--SUBMISSION", "--SPLIT test", "--MODEL_PATH a.h5"),
-        *("--PHI 0.1 --TARGET_SPEEDUP 2", "--TARGET_SPEEDUP=0.5"),
+        *("--PHI 0.1 --TARGET_SPEEDUP 2", "--TARGET_SPEEDUP=0.5", "--TASK mrpc", "--data_seed=3"),
+        *("--MAX_LOSS 0.02 --TARGET_SPEEDUP 2", "--scales 1 2 --TARGET"),
     ],
 )
 def test_a_wrong_or_contradictory_flag_is_an_error_before_the_first_stage(flags, wrong):
@@ -329,7 +338,7 @@ def test_seeds_are_averaged(flags):
     titles = next(line for line in result.stdout.splitlines() if line.startswith("| task"))
     column = [cell.strip() for cell in titles.split("|")[1:-1]].index("AdapLeR")
     (row,) = [row for row in rows if "11 12" in row]
-    assert row[column] == f"{np.mean(scores):.4f} ± {np.std(scores, ddof=1):.4f}"
+    assert row[column] == f"{100 * np.mean(scores):.2f}"
 
 
 @pytest.mark.slow

@@ -49,6 +49,17 @@ def test_a_run_with_a_target_takes_the_recipe(task, flags, rate, stage_3_rate, t
     assert [str(stage.model_path) for stage in stages[3:]] == [FINE_TUNED, adapler, adapler]
 
 
+def test_phi_for_a_task_with_a_target_is_answered_with_the_flag_that_helps(tmp_path):
+    done, commands = noted_commands("run_files/run_task.sh demo 9 --PHI 0.001", tmp_path)
+    assert done.returncode == 2 and "--PUBLISHED" in done.stderr.splitlines()[-1] and not commands
+
+
+@pytest.mark.parametrize("flag", ["--SAVE f.json", "--save=f.json"])
+def test_seeds_share_no_summary(flag, tmp_path):
+    done, commands = noted_commands(f"run_files/run_seeds.sh mrpc 1 2 {flag}", tmp_path)
+    assert done.returncode == 2 and "--SAVE" in done.stderr and not commands
+
+
 @pytest.mark.parametrize(("task", "flags"), [("mrpc", ""), ("custom", "--PUBLISHED")])
 def test_a_run_without_a_target_takes_the_published_settings(task, flags, tmp_path):
     names, (fine_tuning, _, training, *_) = stages_of(f"{task} 9 {flags}", tmp_path)

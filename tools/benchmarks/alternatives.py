@@ -31,14 +31,15 @@ from tqdm import tqdm
 from tools.benchmarks.contenders import ONNX, TENSORFLOW, Contender, make_contenders
 from tools.benchmarks.first_answer import measure
 from tools.benchmarks.measurement import finish, time_interleaved
+from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.data.loading import load_examples
 from tools.data.rows import load_rows
 from tools.evaluation.intervals import paired_difference
-from tools.evaluation.metrics import score
+from tools.evaluation.metrics import SAME_ROUNDED_VALUE, SAME_VALUE, same_answers, score
 from tools.flops.formulas import bert_flops
 from tools.results.alternatives import table
-from tools.runtime.checkpoints import load_tokenizer, model_directory
+from tools.runtime.checkpoints import load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
 from tools.runtime.run import Run
 
@@ -71,19 +72,31 @@ class Splits:
 
 
 def benchmark(arguments: AlternativesArguments) -> None:
+    """Writes and prints the comparison.
+
+    Raises:
+        UserError: the task has windows or hidden labels, or a model or data set cannot be read.
+    """
     run = Run.of("alternatives", arguments)
-    splits = Splits(run)
+    if run.task.windowed:
+        raise UserError(
+            f"--TASK {run.task.name} cannot be compared with alternatives: its documents are cut into windows, with "
+            "shorter inputs into others; give a model of another task"
+        )
+    splits, directory = Splits(run), model_directory(arguments.model_path)
     result = {
         **{"kind": "alternatives", "task": run.task.name, "metric": run.task.primary_metric},
         **{"backbone": run.paths.name, "seed": run.paths.seed},
+        **{"model": directory.name, "weights": weights_checksum(directory)},
         "examples": {split: len(splits(split)) for split in ("validation", "test")},
     }
-    with tempfile.TemporaryDirectory(prefix="adapler-alternatives-") as directory:
-        contenders, left_out = make_contenders(run, Path(directory))
-        for name in left_out:
-            print(f"{name} is left out: run_files/train_alternatives.sh {run.task.name} {run.paths.seed} trains it")
+    with tempfile.TemporaryDirectory(prefix="adapler-alternatives-") as exported:
+        contenders, left_out = make_contenders(run, Path(exported))
+        command = f"run_files/train_alternatives.sh {run.task.name} {run.paths.seed}"
+        for name, reason in left_out.items():
+            print(f"{name} is left out: {reason}; {command}, with the flags of the compared run, trains it")
         result["settings"] = settings(run, left_out)
-        result["points"] = points(run, contenders, splits, write_texts(run, Path(directory) / "texts.json"))
+        result["points"] = points(run, contenders, splits, write_texts(run, Path(exported) / "texts.json"))
         result["fixed_lengths"] = fixed_lengths(contenders, splits("validation"))
         by_name = {contender.name: contender for contender in contenders}
         names = f"{TENSORFLOW}, float32", f"{ONNX}, float32", f"{ONNX}, int8"
@@ -93,8 +106,8 @@ def benchmark(arguments: AlternativesArguments) -> None:
     finish(result, table(result), arguments.save)
 
 
-def settings(run: Run, left_out: list[str]) -> dict:
-    """What the numbers depend on, beside the machine."""
+def settings(run: Run, left_out: dict[str, str]) -> dict:
+    """What the numbers depend on, beside the machine; `left_out` has the reason for each missing alternative."""
     return {
         "max_length": run.max_length,
         "batch_size": run.arguments.batch_size,
@@ -102,7 +115,8 @@ def settings(run: Run, left_out: list[str]) -> dict:
         "hold_out": run.arguments.hold_out,
         "threads": f"default of both engines, which is one per core: {os.cpu_count()}",
         "onnxruntime": onnxruntime.__version__,
-        "not_trained": left_out,
+        "not_trained": list(left_out),
+        "left_out": left_out,
     }
 
 
@@ -204,22 +218,27 @@ def agreement(run: Run, adapler: list[Contender], dev: Examples) -> dict:
 
     Args:
         adapler: the AdapLeR in TensorFlow, in ONNX Runtime in float32, and there in int8.
+
+    Returns:
+        by precision; `labels` is the share of the examples with the same label, or of a regression with the same value
+        within `values_within`.
     """
     (expected, tokens, _), (float32, float32_tokens, _), (int8, _, _) = (
         contender.predict(dev, run.arguments.batch_size) for contender in adapler
     )
 
-    def same_labels(logits: np.ndarray) -> float:
-        return float((logits.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    def same_labels(logits: np.ndarray, tolerance: float) -> dict:
+        same = {"labels": float(same_answers(expected, logits, tolerance).mean())}
+        return same | ({"values_within": tolerance} if run.task.outputs == 1 else {})
 
     return {
         "float32": {
-            "labels": same_labels(float32),
+            **same_labels(float32, SAME_VALUE),
             "lengths": float((tokens == float32_tokens).all(axis=1).mean()),
             "largest_logit_difference": float(np.abs(float32 - expected).max()),
         },
         "int8": {
-            "labels": same_labels(int8),
+            **same_labels(int8, SAME_ROUNDED_VALUE),
             **paired_difference(run.task.primary_metric, dev.labels, float32, int8),
         },
     }

@@ -16,13 +16,16 @@ from tools.data.examples import Examples
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.inference.export_onnx import write_graphs, write_tokenizer
 from tools.inference.onnx_predictor import MODEL_FILES
-from tools.runtime import fine_tuning_log
+from tools.runtime import fine_tuning_log, run_record
 from tools.runtime.batches import collect_results
 from tools.runtime.checkpoints import load_model, load_saved, load_tokenizer, model_directory, save_model
 from tools.runtime.run import Run
 from tools.training.plan_alternatives import Alternative, alternatives
 
 TENSORFLOW, ONNX = "TensorFlow", "ONNX Runtime"
+
+SHARED = ("max_train_examples", "max_eval_examples", "split_by_body", "hold_out", "epochs", "learning_rate")
+"""Settings of stage 1 in which an alternative is trained as the compared model."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class Contender:
         return logits, tokens, adapler_flops(self.config, tokens)
 
 
-def make_contenders(run: Run, directory: Path) -> tuple[list[Contender], list[str]]:
-    """Every contender, the fine-tuned float32 model in TensorFlow first, and the names of what was not trained.
+def make_contenders(run: Run, directory: Path) -> tuple[list[Contender], dict[str, str]]:
+    """Every contender, the fine-tuned float32 model in TensorFlow first, and what is left out: name -> why.
 
     Args:
         run: its MODEL_PATH is the AdapLeR.
@@ -93,14 +96,14 @@ def make_contenders(run: Run, directory: Path) -> tuple[list[Contender], list[st
     contenders = tensorflow_contenders(plain, adapler)
     contenders += plain_contenders(("BERT", ""), fine_tuned, directory / "bert", adapler)
     contenders += adapler_contenders(adapler, run.arguments.scales, directory / "adapler")
-    left_out = []
+    left_out = {}
     for alternative in alternatives(run):
-        model = load_alternative(run, alternative)
-        if model is None:
-            left_out.append(alternative.paths.name)
+        name, reason = alternative.paths.name, why_left_out(run, alternative)
+        if reason:
+            left_out[name] = reason
         else:
-            labels = alternative.method, alternative.setting
-            contenders += plain_contenders(labels, model, directory / alternative.paths.name, adapler)
+            labels, model = (alternative.method, alternative.setting), load_alternative(run, alternative)
+            contenders += plain_contenders(labels, model, directory / name, adapler)
     return contenders, left_out
 
 
@@ -153,10 +156,26 @@ def plain_contenders(labels: tuple[str, str], model, directory: Path, tokenizer:
     return contenders
 
 
+def why_left_out(run: Run, alternative: Alternative) -> str | None:
+    """Why an alternative cannot be compared; None if it was trained to the end, as the fine-tuned model was."""
+    ours, compared = (
+        run_record.read(paths.run_folder("fine_tune") / "run.json") for paths in (alternative.paths, run.paths)
+    )
+    if ours["exit"] is None:
+        return "it was not trained"
+    if ours["exit"] != "finished":
+        return f"its training did not finish: {ours['exit']}"
+    if not compared["settings"]:
+        return "the compared run has no run.json of stage 1, whose settings it must share"
+    for name in SHARED:
+        value, expected = ours["settings"].get(name), compared["settings"].get(name)
+        if value != expected:
+            return f"it was trained with --{name.upper()} {value}, the compared run with {expected}"
+    return None
+
+
 def load_alternative(run: Run, alternative: Alternative):
-    """The model of an alternative's best epoch; None if it was not trained."""
-    if not alternative.paths.fine_tuning_log.exists():
-        return None
+    """The model of an alternative's best epoch."""
     epoch = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, alternative.paths))[0]
     weights = alternative.paths.fine_tuned(epoch)
     return load_model(weights, alternative.backbone, run.task, alternative.max_length, converted=False)

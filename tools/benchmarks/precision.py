@@ -22,15 +22,16 @@ from tools.benchmarks.variants import POLICIES, lr_mode_graph
 from tools.data.loading import load_examples
 from tools.data.tasks import get_task
 from tools.evaluation.evaluate import evaluation_summary, lr_mode_agreement, predict
+from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers
 from tools.results.tables import precision_table
-from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
+from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.run import data_options
 from tools.runtime.stage import run_program
 
 
 def benchmark(arguments: PrecisionArguments) -> None:
     task, directory = get_task(arguments.task), model_directory(arguments.model_path)
-    models = {}
+    models, weights = {}, weights_checksum(directory)
     for name, policy in POLICIES.items():
         keras.mixed_precision.set_global_policy(policy)
         models[name] = load_saved(directory, converted=True)
@@ -38,10 +39,10 @@ def benchmark(arguments: PrecisionArguments) -> None:
     length, batch_size = models["float32"].longest_input, arguments.batch_size
     options = data_options(arguments.data_dir, arguments)
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), length, options)
-    summaries, answers = {}, []
+    summaries, logits = {}, []
     for name, model in models.items():
         predictions = predict(model, dev, batch_size, name)
-        answers.append(predictions.logits.argmax(axis=1))
+        logits.append(predictions.logits)
         agreement = lr_mode_agreement(model, dev, predictions, batch_size)
         summaries[name] = evaluation_summary(task, model, dev, predictions) | {"lr_mode": agreement}
     batches = [with_saliency(batch) for batch in dev.shuffled(0).batches(batch_size).take(BATCHES)]
@@ -53,10 +54,16 @@ def benchmark(arguments: PrecisionArguments) -> None:
         "lr_mode": time_ratio(inference["float32"], inference["bfloat16"]),
         "joint training step": time_ratio(training["float32"], training["bfloat16"]),
     }
-    same_answers = int(np.equal(*answers).sum())
-    result = {"kind": "precision", "task": task.name, "model": directory.name, "metric": task.primary_metric}
-    result |= {"batch_size": batch_size, "precisions": summaries, "same_answers": same_answers, "speedups": speedups}
+    result = {"kind": "precision", "task": task.name, "model": directory.name, "weights": weights}
+    result |= {"metric": task.primary_metric, "batch_size": batch_size, "precisions": summaries}
+    result |= {**count_same(*logits), "speedups": speedups}
     finish(result, precision_table(result), arguments.save)
+
+
+def count_same(float32: np.ndarray, bfloat16: np.ndarray) -> dict:
+    """How many examples have the same answer by logits [N, labels]; of a regression, and within which difference."""
+    same = {"same_answers": int(same_answers(float32, bfloat16, SAME_ROUNDED_VALUE).sum())}
+    return same | ({"values_within": SAME_ROUNDED_VALUE} if float32.shape[1] == 1 else {})
 
 
 if __name__ == "__main__":

@@ -130,15 +130,15 @@ class TaskPaths:
 
     def evaluation(self, model_path: Path, eta_scale: float = 1.0) -> Path:
         """Scores of a model; a directory whose eta_scale was chosen shares no file with its .h5 weights."""
-        scaled = "" if eta_scale == 1 else f"_eta_scale_{eta_scale}"
-        return self.logs / f"evaluation_{_model_name(model_path)}{scaled}.json"
+        return self.logs / f"evaluation_{_scaled_name(model_path, eta_scale)}.json"
 
     @property
     def summary(self) -> Path:
         return SUMMARIES / f"{self.task}_{self.name}_{self.seed}.json"
 
-    def flops_per_example(self, model_path: Path, split: str) -> Path:
-        return self.logs / "flops_per_example" / f"{_model_name(model_path)}_{split}.npz"
+    def flops_per_example(self, model_path: Path, split: str, eta_scale: float = 1.0) -> Path:
+        """Logits, FLOPs and lengths of each example, of the model that `evaluation` scores."""
+        return self.logs / "flops_per_example" / f"{_scaled_name(model_path, eta_scale)}_{split}.npz"
 
     def eta_scales(self, model_path: Path) -> Path:
         """Scores and speedups of a model for every factor on eta that was tried."""
@@ -151,6 +151,10 @@ class TaskPaths:
 def _model_name(model_path: Path) -> str:
     """A model's name in other files' names, the same for its .h5 weights and its directory."""
     return Path(os.path.abspath(model_path)).name.removesuffix(".h5")
+
+
+def _scaled_name(model_path: Path, eta_scale: float) -> str:
+    return _model_name(model_path) + ("" if eta_scale == 1 else f"_eta_scale_{eta_scale}")
 
 
 def generated_data() -> Path:

@@ -67,11 +67,14 @@ def load_rows(task: Task, split: str, options: DataOptions, with_rationale: bool
         with_rationale: with column rationale, a 0/1 for each word of the text.
 
     Raises:
-        UserError: the split does not exist or cannot be read, a column is missing, a label is out of range.
+        UserError: the split does not exist or cannot be read, a column is missing, a label is out of range, or the task
+            knows no groups to split by.
     """
     held_out = split == "validation" and "validation" not in task.splits
     if split not in task.splits and not held_out:
         raise UserError(f"{task.name} has no {split} split; it has {', '.join(task.splits)}")
+    if options.by_group and task.group_column is None:
+        raise UserError(f"--SPLIT_BY_BODY is for fnc; {task.name} has no bodies that several rows share: leave it out")
     source = "train" if held_out else split
     data_dir = _generated(task) if task.generated and options.data_dir is None else options.data_dir
     where = _where(task, source, data_dir)
@@ -89,7 +92,7 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
     """(train, validation) of a train split.
 
     Raises:
-        UserError: so many cannot be held out, or the task knows no groups to split by.
+        UserError: so many cannot be held out.
     """
     count = task.held_out_rows(len(rows))
     if not 0 < count < len(rows):
@@ -103,13 +106,7 @@ def _held_out_part(task: Task, rows: datasets.Dataset, by_group: bool) -> tuple[
 
 
 def _groups_apart(task: Task, rows: datasets.Dataset, count: int) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """(train, validation): about `count` rows for validation, no group in both.
-
-    Raises:
-        UserError: the task knows no groups to split by.
-    """
-    if task.group_column is None:
-        raise UserError(f"--SPLIT_BY_BODY is for fnc; {task.name} has no bodies that several rows share")
+    """(train, validation): about `count` rows for validation, no group in both."""
     splitter = GroupShuffleSplit(1, test_size=count / len(rows), random_state=SPLIT_SEED)
     train, validation = next(splitter.split(rows, groups=rows[task.group_column][:]))
     return rows.select(train), rows.select(validation)

@@ -12,7 +12,7 @@ from models.length_reduction import INFERENCE_LAMBDA
 from tools.data.examples import INPUTS_SPEC, Examples, has_evidence
 from tools.data.tasks import Task
 from tools.data.windows import document_logits
-from tools.evaluation.metrics import score
+from tools.evaluation.metrics import same_answers, score
 from tools.flops.formulas import adapler_flops, bert_flops, published_adapler_flops, published_bert_flops
 from tools.runtime.batches import collect_results, compiled_once
 
@@ -140,13 +140,9 @@ def lr_mode_agreement(model, examples: Examples, predictions: Predictions, batch
 
     rows = collect_results(run, examples, batch_size, "lr_mode")
     logits, lengths = (np.stack(column) for column in zip(*rows, strict=True))
-    differences = np.abs(logits - predictions.logits)
-    same_label = logits.argmax(axis=1) == predictions.logits.argmax(axis=1)
-    if logits.shape[1] == 1:
-        same_label = differences[:, 0] < 1e-4
     return {
         "examples": len(examples),
-        "same_label": int(same_label.sum()),
+        "same_label": int(same_answers(predictions.logits, logits).sum()),
         "same_lengths": int((lengths == predictions.lengths[:, 1:]).all(axis=1).sum()),
-        "largest_logit_difference": float(differences.max()),
+        "largest_logit_difference": float(np.abs(logits - predictions.logits).max()),
     }

@@ -20,13 +20,15 @@ def paired_difference(metric: str, labels: np.ndarray, before: np.ndarray, after
 
     Returns:
         `difference`, and `low` and `high` of its 95 % interval: percentiles of 1,000 resamples of the examples, which
-        both models share.
+        both models share. With fewer than two examples all three are the difference.
     """
 
     def difference(rows: np.ndarray) -> float:
         return score([metric], labels[rows], after[rows])[metric] - score([metric], labels[rows], before[rows])[metric]
 
     rows = np.arange(len(labels))
+    if len(rows) < 2:  # which SciPy refuses
+        return dict.fromkeys(("difference", "low", "high"), difference(rows))
     interval = bootstrap(
         *([rows], difference),
         vectorized=False,

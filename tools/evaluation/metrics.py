@@ -8,6 +8,12 @@ import numpy as np
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+SAME_VALUE = 1e-4
+"""Largest difference between two values of a regression that are the same answer."""
+
+SAME_ROUNDED_VALUE = 0.05
+"""The same where int8 or bfloat16 rounds: a hundredth of the range of STS-B's labels."""
+
 UNRELATED = 0
 """FNC-1's label of a body that has nothing to do with its headline; the others are stances."""
 
@@ -48,6 +54,17 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 def answers(logits: np.ndarray) -> np.ndarray:
     """Predictions from logits [N, labels]: the best label, or the value itself where there is one output."""
     return logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=-1)
+
+
+def same_answers(before: np.ndarray, after: np.ndarray, tolerance: float = SAME_VALUE) -> np.ndarray:
+    """Which rows of two arrays of logits, [N, labels] each, give the same answer: bool [N].
+
+    Args:
+        tolerance: largest difference of the values, where there is one output; otherwise the best labels are compared.
+    """
+    if before.shape[1] == 1:
+        return np.abs(answers(after) - answers(before)) <= tolerance
+    return answers(after) == answers(before)
 
 
 def score(names: Sequence[str], labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:

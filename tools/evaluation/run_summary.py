@@ -1,7 +1,8 @@
 """Prints the summary of one run of all stages, from the logs that the stages left.
 
-MODEL_PATH is the AdapLeR weights of stage 3. Writes directory/results/<task>_<backbone>_<seed>.json, and with --SAVE
-the same to another file; RESULTS.md is made from the files in results/ by tools.results.write_pages.
+MODEL_PATH is the AdapLeR of stage 3: its directory, or its .h5 weights. Writes
+directory/results/<task>_<backbone>_<seed>.json, and with --SAVE the same to another file; RESULTS.md is made from the
+files in results/ by tools.results.write_pages.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ import numpy as np
 from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
-from tools.common.provenance import VERSION
 from tools.data.rows import DataOptions, load_rows
 from tools.evaluation.intervals import paired_difference
 from tools.explanations.token_traces import trace
 from tools.explanations.token_views import as_text
 from tools.results.tables import run_table
 from tools.runtime import fine_tuning_log
-from tools.runtime.checkpoints import load_model, saved_eta_scale, tokenizer_of
+from tools.runtime.checkpoints import load_model, saved_eta_scale, tokenizer_of, weights_checksum
 from tools.runtime.run import Run
 from tools.runtime.run_record import seconds
 from tools.runtime.stage import run_stage
@@ -51,7 +51,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
     """Arguments, times and scores of all stages of a run.
 
     Raises:
-        UserError: a stage has not run.
+        UserError: a stage has not run, or an evaluation is not of the present weights.
     """
     paths = run.paths
     best = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, paths))[0]
@@ -62,7 +62,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "metric": run.task.primary_metric,
         "backbone": paths.name,
         "seed": paths.seed,
-        "version": VERSION,
+        "version": records["train_adapler"]["version"],
         "date": records["train_adapler"]["start"][: len("2026-01-31")],
         "commit": records["train_adapler"]["commit"],
         "machine": records["train_adapler"]["machine"],
@@ -70,14 +70,19 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "seconds": {stage: seconds(record) for stage, record in records.items()},
         "tried": [_adapler_log(paths, file) for file in paths.adapler_logs],
         "eta_scales": _eta_scales(paths, model_path),
-        "bert": _evaluation(paths.evaluation(paths.fine_tuned(best))),
-        "adapler": _evaluation(paths.evaluation(model_path, saved_eta_scale(model_path))),
+        "bert": _evaluation(paths, paths.fine_tuned(best)),
+        "adapler": _evaluation(paths, model_path),
     }
     summary["target_speedup"] = records["train_adapler"]["settings"].get("target_speedup")
-    pair = paths.fine_tuned(best), model_path
+    files = {
+        split: [
+            paths.flops_per_example(path, split, saved_eta_scale(path)) for path in (paths.fine_tuned(best), model_path)
+        ]
+        for split in run.task.evaluation_splits
+    }
     summary["splits"] = {
-        split: _comparison(summary, split, *(paths.flops_per_example(path, split) for path in pair))
-        for split in ("validation", "test")
+        split: _comparison(summary, split, *pair)
+        for split, pair in files.items()
         if run.task.primary_metric in summary["adapler"].get(split, {})
     }
     return portable(summary)
@@ -94,6 +99,10 @@ def _comparison(summary: dict, split: str, fine_tuned: Path, adapler: Path) -> d
             metric, *(values[rows] for values in (after["labels"], before["logits"], after["logits"]))
         )
     scores = {"score": summary["adapler"][split][metric], "fine_tuned": summary["bert"][split][metric]}
+    if not np.isclose(scores["score"] - scores["fine_tuned"], difference["difference"]):
+        raise UserError(
+            f"{fine_tuned} or {adapler} is of another evaluation than the scores; evaluate both models again"
+        )
     return {"speedup": summary["adapler"][split]["speedup"], **scores, **difference, "examples": int(rows.sum())}
 
 
@@ -125,10 +134,17 @@ def _eta_scales(paths: TaskPaths, model_path: Path) -> dict | None:
     return _read(file) if file.exists() else None
 
 
-def _evaluation(file: Path) -> dict:
+def _evaluation(paths: TaskPaths, model_path: Path) -> dict:
+    """The scores of a model's present weights."""
+    file = paths.evaluation(model_path, saved_eta_scale(model_path))
     scores = _read(file)
     if "validation" not in scores:
         raise UserError(f"{file} has no validation scores; run run_classification_evaluation.py without --SPLIT")
+    if scores.get("weights") != weights_checksum(model_path):
+        raise UserError(
+            f"{file} is not of the weights in {model_path}, which were trained again or have another form; run "
+            f"run_files/run_classification_evaluation.py --TASK {paths.task} --MODEL_PATH {model_path}"
+        )
     return scores
 
 

@@ -24,7 +24,7 @@ from tools.data.loading import load_examples
 from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
 from tools.explanations.token_scores import METHODS, TokenScores, faithfulness, score_examples
 from tools.results.tables import rationale_table
-from tools.runtime.checkpoints import load_backbone, load_model, load_tokenizer, load_weights
+from tools.runtime.checkpoints import load_backbone, load_model, load_tokenizer, load_weights, weights_checksum
 from tools.runtime.fine_tuning_log import best_epochs, read
 from tools.runtime.run import Run
 from tools.runtime.stage import run_stage
@@ -41,6 +41,7 @@ def evaluate_rationales(run: Run) -> None:
     scored = score_examples(adapler, bert, examples, batch_size)
     model = model_path.name.removesuffix(".h5")
     conditions = {"task": task.name, "split": split, "backbone": paths.name, "seed": paths.seed, "model": model}
+    conditions["weights"] = weights_checksum(model_path)
     sizes = {"max_length": run.max_length, "examples": len(examples)}
     metrics = compare(bert, examples, scored, batch_size)
     result = {"kind": "rationales", **conditions, **sizes, **provenance(), **metrics}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+import tf_keras as keras
 
 from tools.common.atomic_files import atomic_write, file_checksum, write_array
 from tools.common.errors import UserError
@@ -20,7 +21,7 @@ UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 """What NumPy raises for files that are missing or damaged."""
 
 
-def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+def gradient_x_input(model: keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
     """Importance of each token's embedding to the gold logit (paper, section 3.1): || dy/dh0 * h0 ||_2.
 
     Only the gold logit is differentiated, so the cost is one backward pass for any number of labels.
@@ -37,7 +38,7 @@ def gradient_x_input(model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], lab
 
 
 def saliency_and_logits(
-    model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
+    model: keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`gradient_x_input`, [batch, length], and the logits that it comes from, float32 [batch, labels]."""
     with tf.GradientTape() as tape:
@@ -52,7 +53,7 @@ def saliency_and_logits(
 
 
 def saliency_matrix(
-    model: tf.keras.Model, examples: Examples, max_length: int, batch_size: int
+    model: keras.Model, examples: Examples, max_length: int, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Saliencies, float32 [N, max_length], and logits, float32 [N, labels], of all examples in their order."""
     compute = compiled_once(saliency_and_logits, model, [INPUTS_SPEC, tf.TensorSpec([None], tf.int32)])

@@ -29,7 +29,7 @@ from tools.common.provenance import provenance
 from tools.explanations.token_traces import traces
 from tools.explanations.token_views import as_text
 from tools.results.tables import reviews_table
-from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
+from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.stage import run_program
 
 
@@ -42,6 +42,7 @@ def trace_reviews(arguments: ReviewArguments) -> None:
     reviews = tomllib.loads((RESULTS / "reviews.toml").read_text(encoding="utf-8"))["review"]
     rows = traces(model, tokenizer, [[review["text"].strip()] for review in reviews], model.longest_input)
     names = {"task": paths.task, "backbone": paths.name, "seed": paths.seed, "model": directory.name}
+    names["weights"] = weights_checksum(directory)
     answers = []
     for review, row in zip(reviews, rows, strict=True):
         answers.append({"title": review["title"], "expected": review["expected"], **row})

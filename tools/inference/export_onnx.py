@@ -13,8 +13,12 @@ import json
 import sys
 from pathlib import Path
 
+from tools.common.errors import UserError
 from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import PositiveInt
+
+TASK_FLAGS = ("data_dir", "label_column", "hold_out", "max_eval_examples")
+"""Flags that say which examples of --TASK are compared."""
 
 
 @argument_group("export")
@@ -34,6 +38,11 @@ class ExportArguments:
     max_eval_examples: PositiveInt | None = flag("compare on this many examples", None)
     contributions: bool = flag("add an output: the contribution of each token at each layer", False)
 
+    def __post_init__(self):
+        idle = [name for name in TASK_FLAGS if getattr(self, name) != getattr(ExportArguments, name)]
+        if idle and self.task is None:
+            raise UserError(f"--{idle[0].upper()} has no use without --TASK; add --TASK, or leave it out")
+
 
 if __name__ == "__main__":
     ARGUMENTS = parse([ExportArguments], __doc__)  # before the imports that take seconds
@@ -47,14 +56,13 @@ from transformers import PreTrainedTokenizerBase
 
 from models import TFAdapLeRForSequenceClassification
 from tools.common.atomic_files import atomic_directory, require_replaceable, write_json
-from tools.common.errors import UserError
 from tools.inference.int8_score import DevSet, describe, load_dev_set, write_int8
 from tools.inference.model_card import model_card
 from tools.inference.onnx_agreement import compare, random_texts, read_texts
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES
 from tools.runtime.arguments import HeldOutTaskArguments
-from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
+from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
 
 LARGEST_FILE = 2e9
@@ -65,13 +73,17 @@ def export_onnx(arguments: ExportArguments) -> None:
     """Writes the directory.
 
     Raises:
-        UserError: the model, the result file or the texts cannot be read, OUTPUT cannot be written or is another kind
-            of directory, the graph cannot hold the model, or ONNX Runtime disagrees with TensorFlow.
+        UserError: the model, the result file or the texts cannot be read, the result file is of another model, OUTPUT
+            cannot be written or is another kind of directory, the graph cannot hold the model, or ONNX Runtime
+            disagrees with TensorFlow.
     """
     require_replaceable(arguments.output, MODEL_FILES["float32"])
     model = load_saved(arguments.model_path)
     source = model_directory(arguments.model_path)
-    config = exported_config(source.name, model, read_results(arguments.results, model.is_adapler))
+    if arguments.contributions and not model.is_adapler:
+        raise UserError(f"--CONTRIBUTIONS has no use for {source}, a plain BERT without contributions; leave it out")
+    results = None if arguments.results is None else read_results(arguments.results, source, model)
+    config = exported_config(source.absolute().name, model, results)
     texts = read_texts(arguments.texts, config["text_columns"]) if arguments.texts else None
     dev = dev_set(arguments, model.config) if arguments.task else None
     try:
@@ -135,23 +147,25 @@ def exported_config(name: str, model: TFAdapLeRForSequenceClassification, result
     }
 
 
-def read_results(file: Path | None, is_adapler: bool) -> dict | None:
+def read_results(file: Path, source: Path, model: TFAdapLeRForSequenceClassification) -> dict:
     """What a run's result file says of its training data, and of the scores of its AdapLeR or else its BERT.
 
+    Args:
+        source: the directory of the model.
+
     Raises:
-        UserError: it is no result file of a run.
+        UserError: it is no result file of a run, or the AdapLeR is another.
     """
-    if file is None:
-        return None
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-        scores = results["adapler" if is_adapler else "bert"]
-        stage = results["settings"]["train_adapler" if is_adapler else "fine_tune"]
+        scores = results["adapler" if model.is_adapler else "bert"]
+        stage = results["settings"]["train_adapler" if model.is_adapler else "fine_tune"]
         metric, bert = results["metric"], results["bert"]
-        intervals = results.get("splits", {}) if is_adapler else {}
-        return {
+        intervals = results.get("splits", {}) if model.is_adapler else {}
+        facts = {
             **{name: results[name] for name in ("task", "metric", "backbone", "seed", "commit")},
             "training_examples": stage["max_train_examples"],
+            "held_out_examples": stage.get("hold_out"),
             "splits": {
                 split: {
                     "examples": scores[split]["examples"],
@@ -164,8 +178,31 @@ def read_results(file: Path | None, is_adapler: bool) -> dict | None:
                 if isinstance(values, dict) and metric in values
             },
         }
+        measured = {"model": Path(scores["model"]).name.removesuffix(".h5")}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"--RESULTS {file} is not the result file of a run, as --SAVE writes it: {error!r}") from error
+    if model.is_adapler:
+        measured |= {name: scores[name] for name in ("eta_scale", "weights") if name in scores}
+        require_same_model(file, measured, source, model.eta_scale)
+    return facts
+
+
+def require_same_model(file: Path, measured: dict, source: Path, eta_scale: float) -> None:
+    """Makes sure that a result file is of the model that is exported.
+
+    Args:
+        measured: what the file records of its model: the name, and unless it is old eta_scale and checksum of weights.
+
+    Raises:
+        UserError: one of them differs.
+    """
+    exported = {"model": source.absolute().name, "eta_scale": eta_scale, "weights": weights_checksum(source)}
+    for name, value in measured.items():
+        if value != exported[name]:
+            raise UserError(
+                f"--RESULTS {file} is of another model: its {name} is {value}, that of {source} is {exported[name]}; "
+                "give the result file of this model's run, or leave --RESULTS out"
+            )
 
 
 if __name__ == "__main__":

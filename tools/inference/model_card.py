@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.common.markdown import markdown
+from tools.data.tasks import TABLE
 from tools.inference.int8_score import describe
 from tools.inference.onnx_predictor import MODEL_FILES
 
@@ -94,9 +95,18 @@ def _training(results: dict | None) -> str:
         return "What it was trained on is not recorded here: it was exported without a result file."
     rows = results["training_examples"]
     return (
-        f"It was trained on {'all' if rows is None else rows} training examples of {results['task']} with the backbone "
-        f"{results['backbone']} (seed {results['seed']}, commit {results['commit']})."
+        f"It was trained on {'all' if rows is None else rows} training examples of {results['task']}"
+        f"{_held_out(results)} with the backbone {results['backbone']} (seed {results['seed']}, commit "
+        f"{results['commit']})."
     )
+
+
+def _held_out(results: dict) -> str:
+    """Which training examples the run kept for validation: those of --HOLD_OUT, or of a task without a dev set."""
+    if results["held_out_examples"]:
+        return f" (without the {results['held_out_examples']} that were held out for validation)"
+    task = TABLE.get(results["task"])
+    return " (without those that were held out for validation)" if task and task.held_out else ""
 
 
 def _scores(results: dict | None) -> str:

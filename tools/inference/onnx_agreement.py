@@ -12,6 +12,7 @@ from models.text_classifier import run_model
 from models.text_predictor import Text, as_arrays
 from tools.common.errors import UserError
 from tools.data.files import read_file
+from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers
 from tools.inference.onnx_predictor import OnnxPredictor
 
 BATCH_SIZE = 32
@@ -26,7 +27,7 @@ TIE = 1e-5
 
 
 def compare(model: TFAdapLeRForSequenceClassification, directory: Path, texts: Sequence[Text]) -> str:
-    """Compares the float32 model's logits and lengths with lr_mode's, and counts the labels that int8 changes.
+    """Compares the float32 model's logits and lengths with lr_mode's, and counts the answers that int8 keeps.
 
     Args:
         directory: the exported model.
@@ -38,7 +39,7 @@ def compare(model: TFAdapLeRForSequenceClassification, directory: Path, texts: S
         UserError: logits differ by more than LOGIT_TOLERANCE, or lengths differ, or every text is a tie.
     """
     float32, int8 = (OnnxPredictor(directory, precision=precision) for precision in ("float32", "int8"))
-    largest, ties, same_label = 0.0, 0, 0
+    largest, ties, same_in_int8 = 0.0, 0, 0
     for start in range(0, len(texts), BATCH_SIZE):
         inputs = as_arrays(float32.encode(texts[start : start + BATCH_SIZE]))
         outputs = float32.run(inputs)
@@ -55,14 +56,15 @@ def compare(model: TFAdapLeRForSequenceClassification, directory: Path, texts: S
             )
         largest = max(largest, float(difference[~tied].max(initial=0)))
         ties += int(tied.sum())
-        same_label += int((int8.run(inputs)["logits"].argmax(axis=1) == logits.argmax(axis=1)).sum())
+        same_in_int8 += int(same_answers(logits, int8.run(inputs)["logits"], SAME_ROUNDED_VALUE).sum())
     if ties == len(texts):
         raise UserError(
             "no text was compared: in each, a token's contribution equals the threshold; name others: --TEXTS"
         )
+    answer = f"value within {SAME_ROUNDED_VALUE}" if model.config.num_labels == 1 else "label"
     return (
         f"compared with TensorFlow on {len(texts) - ties} texts (left out {ties} ties): equal lengths, largest "
-        f"difference of a logit {largest:.1e}; int8 gives the same label on {same_label} of {len(texts)}"
+        f"difference of a logit {largest:.1e}; int8 gives the same {answer} on {same_in_int8} of {len(texts)}"
     )
 
 

@@ -1,17 +1,22 @@
-"""A file of JSON lines that an interrupted run continues where it stopped."""
+"""What an interrupted run continues where it stopped: a file of JSON lines, or a folder of answers to files."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
+
+
+def file_versions(files: Iterable[Path]) -> dict[str, list[int]]:
+    """Path -> size and time of the last change, by which a file that was changed since is known."""
+    return {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
 
 
 class ResumableOutput:
@@ -63,3 +68,47 @@ class ResumableOutput:
         lengths = [len(line) for line in self.file if line.endswith(b"\n")]
         self.file.truncate(sum(lengths))
         return len(lengths)
+
+
+def keep_job(output: Path, job: dict, files: Sequence[Path]) -> None:
+    """Writes job.json into a folder that gets an answer of the same name for each file.
+
+    Answers that are there already stay if they are of the same job and their file was not changed since.
+
+    Args:
+        job: what all answers depend on (model, settings), as JSON.
+
+    Raises:
+        UserError: the folder holds answers of another job, or of one that is not known.
+    """
+    versions, job_file = file_versions(files), output / "job.json"
+    earlier = _read_job(job_file)
+    if earlier is None:
+        unknown = [output / file.name for file in files if (output / file.name).exists()]
+        if unknown:
+            raise UserError(f"{unknown[0]} exists without {job_file}; name another folder for the answers: --OUTPUT")
+        earlier = job
+    known = earlier.pop("texts", {})
+    if earlier != job:
+        raise UserError(f"--OUTPUT {output} holds answers of another model or setting; name another folder")
+    for file in files:
+        if versions[str(file)] != known.get(str(file)):
+            (output / file.name).unlink(missing_ok=True)
+    write_json(job_file, job | {"texts": known | versions})
+
+
+def _read_job(file: Path) -> dict | None:
+    """A job.json; None if there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        job = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(job, dict) or not isinstance(job.get("texts", {}), dict):
+            raise ValueError("no job is in it")
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(f"{file} is damaged: {error}; name another --OUTPUT, or delete this folder") from error
+    return job

@@ -1,8 +1,8 @@
 """Scores a folder of Parquet files on Ray, with a model exported to ONNX: a file of answers for each file of texts.
 
 Row i of OUTPUT/name.parquet has the label, score and lengths of row i of INPUT/name.parquet. A file appears when it is
-complete; an interrupted run, called again, scores the files that are missing. With RAY_ADDRESS set it runs on that
-cluster, else on processes of this machine.
+complete; an interrupted run, called again, scores the files that are missing, and those that were changed since. With
+RAY_ADDRESS set it runs on that cluster, else on processes of this machine.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ import pyarrow.parquet as pq
 import ray
 import ray.data
 
-from tools.common.atomic_files import atomic_write, write_json
+from tools.common.atomic_files import atomic_write
 from tools.common.errors import UserError
 from tools.inference.onnx_predictor import OnnxPredictor
+from tools.inference.resumable_output import file_versions, keep_job
 from tools.runtime.program import run_program
 
 ANSWERS = pa.schema([("label", pa.string()), ("score", pa.float32()), ("lengths", pa.list_(pa.int32()))])
@@ -76,11 +77,11 @@ class TextScorer:
 
 
 def score(arguments: ScoreArguments) -> None:
-    """Writes the files that OUTPUT lacks.
+    """Writes the files that OUTPUT lacks, and those whose file of texts was changed.
 
     Raises:
         UserError: there are no files, INPUT is OUTPUT, a file lacks a column or cannot be read, a text is missing, or
-            OUTPUT holds answers of another model or setting.
+            OUTPUT holds answers of another model or setting, or of a job that is not known.
     """
     settings = {
         "directory": str(arguments.model_path.absolute()),
@@ -91,7 +92,7 @@ def score(arguments: ScoreArguments) -> None:
     }
     text_columns = arguments.text_columns or OnnxPredictor(**settings).text_columns or ["text"]
     pending = rows_of_files(arguments.input, arguments.output, text_columns)
-    keep_job(arguments)
+    keep_job(arguments.output, job_of(arguments), [Path(path) for path in pending])
     pending = {path: rows for path, rows in pending.items() if not (arguments.output / Path(path).name).exists()}
     for path in [path for path, rows in pending.items() if rows == 0]:
         write_answers(arguments.output / Path(path).name, [])
@@ -120,15 +121,11 @@ def rows_of_files(folder: Path, output: Path, text_columns: list[str]) -> dict[s
     return rows
 
 
-def keep_job(arguments: ScoreArguments) -> None:
-    """Writes down what the answers in OUTPUT depend on, or compares it with what is written there."""
-    versions = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in arguments.model_path.iterdir()}
+def job_of(arguments: ScoreArguments) -> dict:
+    """What the answers depend on, beside their texts."""
+    versions = file_versions(sorted(arguments.model_path.iterdir()))
     values = dataclasses.asdict(arguments) | {"model": versions, "workers": None, "output": None}
-    job = json.loads(json.dumps(values, default=str))
-    file = arguments.output / "job.json"
-    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != job:
-        raise UserError(f"--OUTPUT {arguments.output} holds answers of another model or setting; name another folder")
-    write_json(file, job)
+    return json.loads(json.dumps(values, default=str))
 
 
 def score_files(pending: dict[str, int], scorer: type, scorer_arguments: dict, arguments: ScoreArguments) -> None:

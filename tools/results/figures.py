@@ -144,7 +144,8 @@ def review_rows(results: Results) -> list[dict]:
     rows = []
     for result in results.of("reviews")[:1]:
         review = result["reviews"][0]
-        values = {"answer": f"{review['label']} ({review['score']:.2f})", "layers": len(review["lengths"]) - 1}
+        answer = f"written as {review['expected']}, answered {review['label']} ({review['score']:.2f})"
+        values = {"answer": answer, "layers": len(review["lengths"]) - 1}
         values |= {"model": f"{result['task']}, {result['backbone']}", "speedup": review["speedup"]}
         rows += [{**values, "word": word["word"], "passed": sum(word["alive"])} for word in review["words"]]
     return rows
@@ -164,7 +165,7 @@ def draw_review(table: pandas.DataFrame, columns: int = 96) -> Figure:
     axes.set(xlim=(0, columns), ylim=(block * (layers + 1) + 1.6, 0))
     axes.axis("off")
     model, answer = f"AdapLeR ({first['model']})", f"{first['answer']}, {first['speedup']:.1f}x fewer FLOPs"
-    title = f"A review through the layers of {model}: {answer}"
+    title = f"A review through {model}: {answer}"
     axes.text(0, 0.8, title, weight="bold", fontsize=9)
     for layer in range(layers + 1):
         is_left, top = table["passed"] >= layer, 2.6 + layer * block

@@ -137,9 +137,8 @@ def split_records(summary: dict) -> list[dict]:
     """One record a split, with the run's values and those of the split; without scores where labels are unknown."""
     records, metric = [], summary["metric"]
     settings = training_values(summary["settings"]["train_adapler"])
-    for split in ("validation", "test"):
-        scores = summary["adapler"].get(split)
-        if scores:
+    for split, scores in summary["adapler"].items():
+        if isinstance(scores, dict):
             tokens = ", ".join(f"{length:.1f}" for length in scores["mean_lengths"])
             comparison = summary.get("splits", {}).get(split, {})
             records.append({**settings, **summary, **scores, "split": split, "tokens": tokens, **in_points(comparison)})

@@ -70,8 +70,9 @@ def seeds_record(group: pandas.DataFrame) -> dict:
 
 
 def run_values(run: dict) -> dict:
-    """What the mean over seeds needs of one run: its last split with known labels, and its setting."""
-    record = [record for record in split_records(run) if "AdapLeR" in record][-1]
+    """What the mean over seeds needs of one run: test or, if its labels are hidden, validation; and its setting."""
+    scored = {record["split"]: record for record in split_records(run) if "AdapLeR" in record}
+    record = scored.get("test", scored.get("validation"))
     stages = [f"{stage} {setting(settings)}" for stage, settings in run["settings"].items()]
     values = {**record, **run["splits"][record["split"]], "target_speedup": run["target_speedup"] or 0}
     values["cost"] = sum(run["seconds"].values()) / run["seconds"]["fine_tune"]

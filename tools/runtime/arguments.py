@@ -162,7 +162,10 @@ class SpeedArguments:
         if self.target_speedup is None and (self.gamma is None or self.phi is None):
             raise UserError("give --TARGET_SPEEDUP, or both --GAMMA and --PHI")
         if self.target_speedup is not None and self.phi is not None:
-            raise UserError("--PHI has no use with --TARGET_SPEEDUP; leave one of them out")
+            raise UserError(
+                "--PHI has no use with --TARGET_SPEEDUP; leave one of them out (where a task has a target by default, "
+                "give run_files/run_task.sh --PUBLISHED)"
+            )
         if self.target_speedup is not None and self.target_speedup <= 1:
             raise UserError(f"--TARGET_SPEEDUP {self.target_speedup} is not above 1")
         if self.distill and self.no_distill:
@@ -257,7 +260,7 @@ class ModelChoiceArguments:
 class SummaryArguments:
     """The summary of a run."""
 
-    model_path: Path = flag("AdapLeR: .h5 weights of stage 3")
+    model_path: Path = flag("AdapLeR of stage 3: .h5 weights, or the save_pretrained directory beside them")
     save: Path | None = flag("also write the summary to this JSON file", None)
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 import numpy as np
 import tf_keras as keras
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
-from transformers.utils import TF2_WEIGHTS_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME, TF2_WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
 
 from models import TFAdapLeRForSequenceClassification
 from tools.common import paths
-from tools.common.atomic_files import atomic_directory, atomic_write, link, write_json
+from tools.common.atomic_files import atomic_directory, atomic_write, file_checksum, link, write_json
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.common.provenance import VERSION
@@ -41,16 +42,27 @@ def resolve_backbone(task: str, backbone: str | None) -> str:
     return str(directory)
 
 
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Turns what transformers raises in the block, where it loads something, into a sentence.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load {what}: {_first_line(error)}") from error
+
+
 def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
     """The backbone's fast tokenizer.
 
     Raises:
         UserError: there is no such backbone, or it has no fast tokenizer.
     """
-    try:
+    with loading(f"a tokenizer from '{backbone}'"):
         tokenizer = AutoTokenizer.from_pretrained(backbone, use_fast=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot load a tokenizer from '{backbone}': {_first_line(error)}") from error
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of '{backbone}' has no fast version; its directory needs a tokenizer.json")
     return tokenizer
@@ -77,12 +89,10 @@ def load_backbone(
     """
     names = dict(enumerate(task.label_names or ["LABEL_0"]))
     labels = {"num_labels": task.outputs, "id2label": names, "label2id": {name: i for i, name in names.items()}}
-    try:
+    with loading(f"the backbone '{backbone}'"):
         model, found = TFAdapLeRForSequenceClassification.from_pretrained(
             backbone, ignore_mismatched_sizes=True, output_loading_info=True, **labels, **config
         )
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot load the backbone '{backbone}': {_first_line(error)}") from error
     if model.is_adapler and not trained:
         raise UserError(f"--BACKBONE {backbone} is a trained AdapLeR; give the BERT that training shall start from")
     for name, theirs, ours in found["mismatched_keys"]:
@@ -170,6 +180,20 @@ def model_directory(model_path: Path) -> Path:
     if not (directory / "config.json").exists():
         raise UserError(f"--MODEL_PATH {model_path}: no directory {directory} with a config.json; stage 3 writes one")
     return directory
+
+
+def weights_checksum(model_path: Path) -> int:
+    """CRC-32 of a model's file of weights: the .h5 file, or the one that `from_pretrained` reads from a directory.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    in_directory = [model_path / name for name in (SAFE_WEIGHTS_NAME, TF2_WEIGHTS_NAME)]
+    files = in_directory if model_path.is_dir() else [model_path]
+    for file in files:
+        if file.is_file():
+            return file_checksum(file)
+    raise UserError(f"--MODEL_PATH {model_path}: no weights at {' or '.join(map(str, files))}")
 
 
 def saved_max_length(model_path: Path | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def read(task: Task, paths: TaskPaths) -> list[dict]:
     Raises:
         UserError: stage 1 has not run here, or its log is damaged.
     """
-    command = f"python ./run_files/run_classification_bert.py --TASK {task.name} --DATA_SEED {paths.seed}"
+    command = _command(task, paths)
     try:
         log = json.loads(paths.fine_tuning_log.read_text(encoding="utf-8"))
         best_epochs(task, log)
@@ -40,6 +41,22 @@ def read(task: Task, paths: TaskPaths) -> list[dict]:
 def best_score(task: Task, log: list[dict]) -> float:
     """The best epoch's primary dev score."""
     return max(entry["validation"][task.primary_metric] for entry in log)
+
+
+def best_weights(task: Task, paths: TaskPaths, log: list[dict]) -> Path:
+    """The best epoch's weights.
+
+    Raises:
+        UserError: they are gone.
+    """
+    weights = paths.fine_tuned(best_epochs(task, log)[0])
+    if not weights.exists():
+        raise UserError(f"no {weights}, the weights of the best fine-tuned epoch; run {_command(task, paths)} again")
+    return weights
+
+
+def _command(task: Task, paths: TaskPaths) -> str:
+    return f"python ./run_files/run_classification_bert.py --TASK {task.name} --DATA_SEED {paths.seed}"
 
 
 def saliency_epochs(task: Task, paths: TaskPaths) -> list[int]:

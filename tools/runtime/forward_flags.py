@@ -3,7 +3,8 @@
     python -m tools.runtime.forward_flags STAGE --FLAG value ...
 
 prints the stage's part, each argument followed by a zero byte. With `check` for STAGE it prints nothing, but fails if a
-flag is unknown to every stage, is one that run_task.sh sets itself, has a malformed value, or contradicts another.
+flag is unknown to every stage of the run, is one that run_task.sh sets itself, has a malformed value, or contradicts
+another.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from tools.runtime.arguments import STAGES
 PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "choose_eta_scale", "evaluate", "summarize"]
 """The stages that run_files/run_task.sh and search.sh run."""
 
-SET_BY_PIPELINE = {"model_path", "split"}
+NOT_WITH_TARGET = "choose_eta_scale"
+"""The stage that a run with a target speedup leaves out, because stage 3 trims the model to the target."""
+
+SET_BY_PIPELINE = {"task", "data_seed", "model_path", "split"}
 """Flags that the pipeline sets itself."""
 
 
@@ -42,13 +46,20 @@ def check(arguments: Sequence[str]) -> None:
         SystemExit: with code 2 and a usage message, for what is unknown, malformed or contradictory.
     """
     usage = argparse.ArgumentParser(prog="run_files", usage="run_task.sh TASK SEED [--FLAG value ...]")
-    known = set().union(*(field_names(STAGES[stage]) for stage in PIPELINE)) - SET_BY_PIPELINE
     if arguments and not arguments[0].startswith("--"):
         usage.error(f"{arguments[0]} is not a flag")
-    for argument in arguments:
-        if argument.startswith("--") and _flag_name(argument) not in known:
-            usage.error(f"no stage accepts {argument}")
-    for stage in PIPELINE:
+    flags = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
+    has_target = "target_speedup" in map(_flag_name, flags)
+    stages = [stage for stage in PIPELINE if not (has_target and stage == NOT_WITH_TARGET)]
+    known = set().union(*(field_names(STAGES[stage]) for stage in stages))
+    for flag in flags:
+        if _flag_name(flag) in SET_BY_PIPELINE:
+            usage.error(f"the script sets {flag} itself (TASK and SEED are its first arguments); leave it out")
+        if _flag_name(flag) not in known:
+            is_left_out = _flag_name(flag) in field_names(STAGES[NOT_WITH_TARGET])
+            reason = f" in a run with a target speedup, which has no {NOT_WITH_TARGET}; leave it out"
+            usage.error(f"no stage accepts {flag}{reason if is_left_out else ''}")
+    for stage in stages:
         parse(STAGES[stage], "", accepted_flags(stage, arguments), complete=False)
 
 
@@ -56,9 +67,22 @@ def _flag_name(argument: str) -> str:
     return argument.removeprefix("--").split("=")[0].lower()
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "check":
-        check(sys.argv[2:])
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.runtime.forward_flags",
+        usage="%(prog)s STAGE [--FLAG value ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    stages = [*STAGES, "check"]
+    parser.add_argument("stage", metavar="STAGE", choices=stages, help=f"one of: {', '.join(stages)}")
+    stage, arguments = parser.parse_args(sys.argv[1:2]).stage, sys.argv[2:]  # the other arguments are the stages'
+    if stage == "check":
+        check(arguments)
     else:
-        for accepted in accepted_flags(sys.argv[1], sys.argv[2:]):
+        for accepted in accepted_flags(stage, arguments):
             print(accepted, end="\0")
+
+
+if __name__ == "__main__":
+    main()

@@ -42,9 +42,11 @@ class Run:
         """The run that a stage's arguments describe.
 
         Raises:
-            UserError: there is no such task or data directory, or a custom task's files are unusable.
+            UserError: there is no such task or data directory, a custom task's files are unusable, or columns are given
+                for another task.
         """
         task = make_task(arguments)
+        _require_custom_columns(arguments)
         backbone = resolve_backbone(arguments.task, arguments.backbone)
         name = arguments.backbone_name or paths.backbone_name(backbone)
         model_path = getattr(arguments, "model_path", None)
@@ -70,6 +72,8 @@ class Run:
         """Where the run leaves run.json, scores, TensorBoard's events and its backup."""
         if self.stage == "train_adapler":
             return self.paths.adapler_run(self.arguments.model_name)
+        if self.stage == "store_saliencies" and self.arguments.split != "train":  # the summary is of train's
+            return self.paths.run_folder(f"{self.stage}_{self.arguments.split}")
         return self.paths.run_folder(self.stage, getattr(self.arguments, "model_path", None))
 
     @property
@@ -86,6 +90,17 @@ class Run:
     def seen_through(self, root: Path) -> Run:
         """The same run with its files under another root."""
         return replace(self, paths=self.paths.seen_through(root))
+
+
+def _require_custom_columns(data: TaskArguments) -> None:
+    """Raises UserError if columns are named for a task that has its own."""
+    is_named = {
+        "--TEXT_COLUMNS": data.text_columns is not None,
+        "--LABEL_COLUMN": data.label_column != TaskArguments.label_column,
+    }
+    if data.task != CUSTOM and any(is_named.values()):
+        flags = " and ".join(name for name, given in is_named.items() if given)
+        raise UserError(f"{flags}: only --TASK {CUSTOM} takes columns, {data.task} has its own; leave the flag out")
 
 
 def data_options(data_dir: Path | None, rows: RowArguments) -> DataOptions:

@@ -23,6 +23,7 @@ import tf_keras as keras
 from tools.common.atomic_files import clear_leftovers
 from tools.common.errors import UserError
 from tools.common.locks import locked
+from tools.common.paths import TaskPaths
 from tools.runtime import devices
 from tools.runtime.program import BAD_INPUT, errors_as_a_sentence, run_program
 from tools.runtime.run import Run
@@ -46,7 +47,7 @@ def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
         if not devices.is_chief():
             run = run.seen_through(devices.private_view(run.paths.root))
         with _locked(run.paths.root), strategy.scope(), _recorded(run):
-            clear_leftovers(run.paths.root)
+            _clear_leftovers(run.paths)
             keras.utils.set_random_seed(run.seed)
             keras.backend.experimental.enable_tf_random_generator()  # the state of dropout can be saved
             work(run)
@@ -66,6 +67,12 @@ def _locked(root: Path) -> Iterator[None]:
                 root.parent.rmdir()
                 root.parent.parent.rmdir()
         raise
+
+
+def _clear_leftovers(paths: TaskPaths) -> None:
+    """Clears models/, logs/ and data/, where stages write; programs that do not hold the lock may write beside them."""
+    for folder in sorted({path.relative_to(paths.root).parts[0] for path in paths.all}):
+        clear_leftovers(paths.root / folder)
 
 
 @contextmanager

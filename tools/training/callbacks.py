@@ -60,7 +60,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.bar = tqdm(total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step")
-        self.remaining = (self.params["epochs"] - epoch) * (self.params["steps"] or 0)
+        self.from_epoch_on = (self.params["epochs"] - epoch) * (self.params["steps"] or 0)  # steps
         self.fixed = {}
         if self.model.is_adapler:
             self.fixed["lambda"] = f"{self.model.bert.encoder.removal_lambda.numpy():.3g}"
@@ -71,7 +71,7 @@ class Progress(keras.callbacks.Callback):
             self.first_step_end = time.monotonic()  # the first step also compiles
         elif self.steps_done == ESTIMATED_AFTER:
             seconds = (time.monotonic() - self.first_step_end) / (ESTIMATED_AFTER - 1)
-            minutes = seconds * (self.remaining - ESTIMATED_AFTER) / 60
+            minutes = seconds * (self.from_epoch_on - (batch + 1)) / 60
             self.bar.write(f"{seconds:.2f} s a step: about {minutes:.0f} minutes to go, evaluations not counted")
         self.bar.set_postfix({**{name: f"{value:.4g}" for name, value in logs.items()}, **self.fixed}, refresh=False)
         self.bar.update()
@@ -157,8 +157,15 @@ class KeepFineTuned(EpochEnd):
         save_weights(self.model, self.paths.fine_tuned(epoch))
         scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
         write_json(self.paths.fine_tuning_log, scores)
+
+    def resume(self, epochs: int) -> None:
+        super().resume(epochs)
+        self.promote(epochs)  # in case the run stopped between the backup of its last epoch and this
+
+    def promote(self, epoch: int) -> None:
+        """Removes the weights of the worse epochs; before the backup, a resumed run could still need them."""
         if self.keep_best:
-            for worse in best_epochs(self.task, scores)[self.keep_best :]:
+            for worse in best_epochs(self.task, self.history)[self.keep_best :]:
                 self.paths.fine_tuned(worse).unlink(missing_ok=True)
 
 

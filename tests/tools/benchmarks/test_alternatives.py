@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -18,12 +19,13 @@ from tests.tiny_task import write_backbone, write_sst2
 from tools.benchmarks import alternatives as program
 from tools.benchmarks import first_answer
 from tools.benchmarks.arguments import AlternativesArguments
-from tools.benchmarks.contenders import adapler_contenders
+from tools.benchmarks.contenders import adapler_contenders, why_left_out
 from tools.benchmarks.onnx_models import onnx_run, onnx_session, write_padded
-from tools.common.atomic_files import write_json
+from tools.common.atomic_files import file_checksum, write_json
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
+from tools.data.tasks import TABLE
 from tools.evaluation import intervals
 from tools.flops import bert_flops
 from tools.results import alternatives as results
@@ -86,11 +88,18 @@ def write_fine_tuned(backbone: str, task, max_length: int, paths: TaskPaths) -> 
     """What stage 1 leaves."""
     save_weights(load_backbone(backbone, task, max_length), paths.fine_tuned(1))
     write_json(paths.fine_tuning_log, [{"validation": {"accuracy": 0.5}}])
+    write_record(paths)
+
+
+def write_record(paths: TaskPaths, exit_state: str = "finished", **settings) -> None:
+    """The run.json of stage 1, with these settings changed."""
+    settings = {"epochs": 5, "learning_rate": 5e-5, "hold_out": 10, "max_train_examples": None, **settings}
+    write_json(paths.run_folder("fine_tune") / "run.json", {"settings": settings, "exit": exit_state})
 
 
 @pytest.fixture(scope="module")
 def compared(saved_model, flags, tmp_path_factory):
-    """The result of a comparison on a tiny task with untrained models, and the name of a model that does not exist."""
+    """The result of a comparison on a tiny task with untrained models, and the name of one that was not finished."""
     if BFLOAT16_ABORTS:
         pytest.skip(REASON)
     directory = shutil.copytree(saved_model, TaskPaths(NAME, 3, "sst2").adaptive_models / "run_TARGET2.0_lr")
@@ -100,6 +109,8 @@ def compared(saved_model, flags, tmp_path_factory):
     this_run = Run.of("alternatives", arguments)
     write_fine_tuned(this_run.backbone, this_run.task, 9, this_run.paths)
     *trained, missing = plan_alternatives.alternatives(this_run)
+    write_fine_tuned(missing.backbone, this_run.task, missing.max_length, missing.paths)
+    write_record(missing.paths, "SystemExit: 143")
     for alternative in trained:
         if alternative.method == "first layers":
             cut(this_run.backbone, 2, Path(alternative.backbone))
@@ -116,6 +127,9 @@ def test_every_alternative_is_scored_and_timed(compared):
     result, missing = compared
     assert (result["kind"], result["backbone"], result["seed"]) == ("alternatives", NAME, 3)
     assert result["examples"] == {"validation": 10, "test": 21} and result["settings"]["not_trained"] == [missing]
+    assert result["settings"]["left_out"] == {missing: "its training did not finish: SystemExit: 143"}
+    weights = TaskPaths(NAME, 3, "sst2").adaptive_models / result["model"] / "tf_model.h5"
+    assert result["model"] == "run_TARGET2.0_lr" and result["weights"] == file_checksum(weights)
     points = result["points"]
     assert points[0]["method"] == "BERT" and (points[0]["difference"], points[0]["flops_speedup"]) == (0, 1)
     methods = {(point["method"], point["setting"]) for point in points}
@@ -136,6 +150,48 @@ def test_onnx_runtime_agrees_with_lr_mode_on_dev(compared):
     assert agreement["float32"]["labels"] == agreement["float32"]["lengths"] == 1
     assert agreement["float32"]["largest_logit_difference"] < 1e-4
     assert 0 <= agreement["int8"]["labels"] <= 1 and agreement["int8"]["low"] <= agreement["int8"]["high"]
+
+
+def test_values_of_a_regression_agree_within_a_stated_difference():
+    dev = SimpleNamespace(labels=np.arange(4.0))
+    lengths, values = np.ones((4, 3)), np.array([[0.1], [1.2], [2.0], [3.1]])
+    adapler = [SimpleNamespace(predict=lambda *_, d=d: (values + d, lengths, None)) for d in (0, 0.001, 0.02)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "RESAMPLES", 5)
+        found = program.agreement(
+            SimpleNamespace(task=TABLE["stsb"], arguments=SimpleNamespace(batch_size=4)), adapler, dev
+        )
+    assert (found["float32"]["labels"], found["float32"]["values_within"]) == (0, 1e-4)
+    assert (found["int8"]["labels"], found["int8"]["values_within"]) == (1, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("exit_state", "settings", "reason"),
+    [
+        ("finished", {}, None),
+        ("running", {}, "its training did not finish: running"),
+        ("finished", {"epochs": 2}, "it was trained with --EPOCHS 2, the compared run with 5"),
+        ("finished", {"learning_rate": 1e-4}, "--LEARNING_RATE 0.0001, the compared run with 5e-05"),
+        ("finished", {"hold_out": None}, "--HOLD_OUT None, the compared run with 10"),
+        ("finished", {"max_train_examples": 30}, "--MAX_TRAIN_EXAMPLES 30, the compared run with None"),
+    ],
+)
+def test_an_alternative_that_was_trained_otherwise_is_left_out(tmp_path, exit_state, settings, reason):
+    run, alternative = (SimpleNamespace(paths=TaskPaths(name, 1, "sst2", tmp_path / name)) for name in ("run", "other"))
+    assert why_left_out(run, alternative) == "it was not trained"
+    write_record(alternative.paths, exit_state, **settings)
+    if exit_state == "finished":
+        assert "the compared run has no run.json" in why_left_out(run, alternative)
+    write_record(run.paths)
+    found = why_left_out(run, alternative)
+    assert found is None if reason is None else reason in found
+
+
+def test_a_task_of_windows_is_refused(saved_model):
+    given = f"--TASK movie_rationales --BACKBONE {saved_model.parent / 'backbone'} --MODEL_PATH {saved_model}"
+    arguments = parse([AlternativesArguments, HeldOutTaskArguments, RowArguments], "", given.split())
+    with pytest.raises(UserError, match="--TASK movie_rationales cannot be compared"):
+        program.benchmark(arguments)
 
 
 def test_strung_together_texts_fill_every_position():

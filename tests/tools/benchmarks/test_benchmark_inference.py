@@ -16,6 +16,7 @@ from tools.benchmarks.arguments import PrecisionArguments
 from tools.benchmarks.inference import RandomModels, random_batch
 from tools.benchmarks.measurement import time_interleaved
 from tools.benchmarks.memory import megabytes_at_peak
+from tools.common.atomic_files import file_checksum
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results import benchmark_tables as tables
 from tools.results.tables import loading_table, precision_table
@@ -87,7 +88,15 @@ def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
     differences = [values["lr_mode"]["largest_logit_difference"] for values in result["precisions"].values()]
     assert differences[0] < 1e-5 and differences[1] != differences[0]  # the second model rounds
     assert set(result["speedups"]) == {"lr_mode", "joint training step"} and result["version"]
+    assert (result["model"], result["weights"]) == (saved_model.name, file_checksum(saved_model / "tf_model.h5"))
     assert "same answer in both" in precision_table(result)
+
+
+def test_values_that_bfloat16_rounds_are_the_same_within_a_stated_difference():
+    values = np.array([[1.0], [2.0], [3.0]])
+    rounded = np.array([[1.0], [2.04], [3.2]])
+    assert precision.count_same(values, rounded) == {"same_answers": 2, "values_within": 0.05}
+    assert precision.count_same(np.eye(2), np.array([[0.0, 1.0], [0.0, 1.0]])) == {"same_answers": 1}
 
 
 def test_loading_benchmark_counts_the_training_split(tmp_path):

@@ -79,7 +79,8 @@ def test_backbone_is_always_the_same_and_some_words_are_pieces(tmp_path):
 def test_bert_solves_what_a_bag_of_words_does_not():
     """Stage 1 with the task's own settings; the bag of words is scored above."""
     script = "python run_files/run_classification_bert.py --TASK demo --DATA_SEED 22"
-    result = run(f"bash -c 'source run_files/tasks/demo.sh && {script} ${{COMMON[*]}} ${{FINE_TUNE[*]}}'")
+    flags = "${COMMON[*]} ${RECIPE[*]} ${TARGET_FINE_TUNE[*]}"
+    result = run(f"bash -euc 'source run_files/tasks/demo.sh && {script} {flags}'")
     assert result.returncode == 0, result.stderr[-3000:]
     log = json.loads(TaskPaths("demo_bert", 22, "demo").fine_tuning_log.read_text())
     assert max(entry["validation"]["accuracy"] for entry in log) >= 0.9

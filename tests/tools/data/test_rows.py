@@ -51,15 +51,9 @@ def test_fnc_can_be_split_by_body(tmp_path):
     options = DataOptions(tmp_path, by_group=True)
     train, dev = (set(load_rows(TABLE["fnc"], split, options)["articleBody"][:]) for split in ("train", "validation"))
     assert dev and not train & dev and len(train | dev) == 40
-    with pytest.raises(UserError, match="SPLIT_BY_BODY"):
-        load_rows(TABLE["imdb"], "validation", imdb_options(tmp_path))
-
-
-def imdb_options(folder) -> DataOptions:
-    (folder / "imdb").mkdir()
-    rows = [json.dumps({"text": f"text {i}", "label": i % 2}) for i in range(40)]
-    (folder / "imdb" / "train.jsonl").write_text("\n".join(rows))
-    return DataOptions(folder, by_group=True)
+    for task, split in (("imdb", "validation"), ("imdb", "test"), ("mrpc", "train")):
+        with pytest.raises(UserError, match=f"SPLIT_BY_BODY is for fnc; {task}"):
+            load_rows(TABLE[task], split, options)
 
 
 def test_custom_files_without_test_and_with_negative_labels(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.evaluation.metrics import METRICS, answers, fnc_relative, fnc_score, related_accuracy, score
+from tools.evaluation.metrics import METRICS, answers, fnc_relative, fnc_score, related_accuracy, same_answers, score
 
 #                     right  wrong  related  stance  wrong
 FNC_LABELS = np.array([0, 0, 1, 2, 3])
@@ -35,3 +35,11 @@ def test_correlations():
 def test_answers():
     assert answers(np.array([[0.1, 2.0], [3.0, 1.0]])).tolist() == [1, 0]
     assert answers(np.array([[0.1], [3.0]])).tolist() == [0.1, 3.0]
+
+
+def test_values_of_a_regression_are_the_same_within_a_tolerance():
+    before, after = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([[0.0], [1.00005], [2.02], [np.nan]])
+    assert same_answers(before, after).tolist() == [True, True, False, False]
+    assert same_answers(before, after, 0.05).tolist() == [True, True, True, False]
+    labels = np.array([[0.1, 2.0], [3.0, 1.0]])
+    assert same_answers(labels, np.array([[0.0, 9.0], [1.0, 1.1]])).tolist() == [True, False]

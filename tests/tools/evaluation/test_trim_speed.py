@@ -7,6 +7,7 @@ from tests import tiny
 from tests.compare import assert_close
 from tests.golden_quantities import examples_of
 from tools.evaluation.evaluate import flops_per_example, predict
+from tools.evaluation.intervals import paired_difference
 from tools.evaluation.trim_speed import trim, verdict
 
 ETA = np.array([0.45, 0.5, 0.55], np.float32)
@@ -39,6 +40,13 @@ def test_trimming_scales_all_thresholds_to_the_target(model, dev, change):
     assert scale * change == pytest.approx(1, abs=0.05)
     assert_close(model.bert.encoder.eta, ETA * change * scale, 1e-6)
     assert speedup(model, dev) == pytest.approx(target, rel=0.01)
+
+
+def test_one_example_has_an_interval_without_width():
+    right, wrong = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+    for labels in (np.array([0]), np.array([0, 0])):
+        pair = np.repeat(right, len(labels), axis=0), np.repeat(wrong, len(labels), axis=0)
+        assert paired_difference("accuracy", labels, *pair) == {"difference": -1, "low": -1, "high": -1}
 
 
 @pytest.mark.parametrize(

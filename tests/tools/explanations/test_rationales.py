@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from tests import tiny
 from tests.compare import assert_close
 from tests.tiny_task import run_here, write_backbone
+from tools.common.atomic_files import file_checksum
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import majority_rationale
@@ -142,6 +143,7 @@ def test_evaluate_rationales(trained):
     result = run_here(f"python -m tools.explanations.evaluate_rationales {flags} --MODEL_PATH {model}")
     assert result.returncode == 0, result.stderr[-3000:]
     comparison = json.loads(paths.rationales(model, "test").read_text())
+    assert comparison["weights"] == file_checksum(model / "tf_model.h5")
     assert comparison["examples"] == 9 and set(comparison["methods"]) == set(METHODS) == set(comparison["layers"])
     for values in comparison["methods"].values():
         assert 0 <= values["fpr"]["low"] <= values["fpr"]["mean"] <= values["fpr"]["high"] <= 1

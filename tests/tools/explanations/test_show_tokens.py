@@ -14,6 +14,7 @@ from matplotlib import image
 
 from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from tests.tiny_task import run_here
+from tools.common.atomic_files import file_checksum
 from tools.common.errors import UserError
 from tools.common.paths import RESULTS, TaskPaths
 from tools.explanations.show_tokens import ShowArguments, chosen_texts, show_tokens
@@ -222,6 +223,7 @@ def test_reviews_of_the_project_are_traced_and_drawn(saved_model, tmp_path):
     done = run_here(f"python -m tools.explanations.trace_reviews --MODEL_PATH {model} --SAVE {file}")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(file.read_text())
+    assert result["weights"] == file_checksum(model / "tf_model.h5")
     assert len(result["reviews"]) == 3 and result["task"] == "imdb" and result["model"] == "run_TARGET2.0_lr"
     rows = review_rows(Results([], [], [result], [], []))
     assert [row["word"] for row in rows] == [word["word"] for word in result["reviews"][0]["words"]]

@@ -15,7 +15,7 @@ from transformers import BertTokenizerFast
 from models import TFAdapLeRForSequenceClassification
 from models.text_classifier import run_model
 from tests.tiny_task import WORDS, run_here
-from tests.tools.inference.exports import RESULTS, TEXTS, changed_copy, export_model
+from tests.tools.inference.exports import RESULTS, TEXTS, changed_copy, export_model, results_of
 from tools.common.errors import UserError
 from tools.inference import onnx_agreement
 from tools.inference.onnx_predictor import OnnxPredictor
@@ -37,6 +37,36 @@ def test_the_directory_is_complete(exported):
     card = (exported / "README.md").read_text()
     assert f"{run_of_file['adapler']['test']['accuracy']:.4f}" in card
     assert f"{run_of_file['adapler']['test']['speedup']:.2f}x" in card and run_of_file["backbone"] in card
+    assert "on all training examples of demo (without the 30 that were held out for validation)" in card
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"model": "another.h5"}, {"eta_scale": 1.2}, {"weights": 3}], ids=lambda w: next(iter(w))
+)
+def test_a_result_file_of_another_model_is_refused(saved_model, tmp_path, wrong):
+    results = results_of(saved_model, tmp_path / "results.json", **wrong)
+    with pytest.raises(UserError, match=rf"results\.json is of another model: its {next(iter(wrong))} is "):
+        export_model(saved_model, tmp_path / "exported", results=results)
+    assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.parametrize(
+    "idle", [{"hold_out": 3}, {"data_dir": Path()}, {"label_column": "l"}, {"max_eval_examples": 3}]
+)
+def test_flags_of_a_task_need_one(saved_model, tmp_path, idle):
+    with pytest.raises(UserError, match=f"--{next(iter(idle)).upper()} has no use without --TASK"):
+        export_model(saved_model, tmp_path / "exported", **idle)
+
+
+def test_int8_keeps_values_of_a_regression_within_a_tolerance(saved_model, tmp_path, capsys):
+    directory = changed_copy(saved_model, tmp_path / "model", num_labels=1)
+    exported = export_model(directory, tmp_path / "exported")
+    assert "int8 gives the same value within 0.05 on " in capsys.readouterr().out
+    model = TFAdapLeRForSequenceClassification.from_pretrained(directory)
+    model.classifier.bias.assign([1.0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_agreement, "LOGIT_TOLERANCE", 2.0)
+        assert "within 0.05 on 0 of 6" in onnx_agreement.compare(model, exported, TEXTS)
 
 
 def snippet_of(exported: Path) -> str:

@@ -49,11 +49,15 @@ def test_label_counts(saved_model, tmp_path, config):
 
 def test_plain_bert(saved_model, tmp_path):
     directory = changed_copy(saved_model, tmp_path / "model", plain=True)
-    exported = export_model(directory, tmp_path / "exported", contributions=True)
+    with pytest.raises(UserError, match=r"--CONTRIBUTIONS has no use for .*a plain BERT"):
+        export_model(directory, tmp_path / "none", contributions=True)
+    exported = export_model(directory, tmp_path / "exported")
     assert_same_answers(OnnxPredictor(exported)(TEXTS, spans=True), AdapLeRPredictor(directory)(TEXTS, spans=True))
     assert "eta_scale" not in [value.name for value in onnx.load(exported / "model.onnx").graph.input]
     with pytest.raises(UserError, match="plain BERT"):
         OnnxPredictor(exported, eta_scale=1.0)
+    with pytest.raises(ValueError, match="plain BERT"):
+        AdapLeRPredictor(directory, eta_scale=1.0)
 
 
 def test_int8_has_the_same_answers_in_every_batch(exported):

@@ -57,6 +57,10 @@ def test_files_have_the_answers_of_their_rows_and_missing_files_are_added(export
     after = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in output.iterdir()}
     assert after.keys() == before.keys() and after["a.parquet"][0] == before["a.parquet"][0]
     assert [name for name in ("b", "c", "d") if after[f"{name}.parquet"] != before[f"{name}.parquet"]] == []
+    pq.write_table(pa.table({"text": ["bad film", "good"]}), folder / "b.parquet")
+    score_folder(exported, folder, output)
+    assert pq.read_table(output / "b.parquet").num_rows == 2
+    assert (output / "d.parquet").stat().st_mtime_ns == before["d.parquet"][1]
     with pytest.raises(UserError, match="another model or setting"):
         score_folder(exported, folder, output, "--INT8")
 

@@ -143,6 +143,14 @@ def test_saliencies_that_do_not_match(stage, with_saliencies):
     complains(stage(ADAPLER, *RATES), matrix.name, "store_saliencies.py")
 
 
+def test_a_target_without_the_fine_tuned_weights_is_refused_before_training(stage, with_saliencies):
+    weights = with_saliencies.fine_tuned(1)
+    weights.unlink()
+    result = stage(ADAPLER, "--LEARNING_RATE", 0.01, "--TARGET_SPEEDUP", 1.2)
+    complains(result, str(weights), "run_classification_bert.py --TASK sst2 --DATA_SEED 1")
+    assert not with_saliencies.adaptive_models.exists()
+
+
 def test_saliencies_of_other_weights(stage, with_saliencies):
     assert stage(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.02)[0] == 0
     complains(stage(ADAPLER, *RATES), "other weights", "store_saliencies.py")
@@ -192,6 +200,16 @@ def test_leftovers_of_killed_processes_go(tmp_path):
     assert [str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()] == ["models/gone/config.json"]
 
 
+def test_a_stage_leaves_what_other_programs_are_writing_beside_its_folders(stage, fine_tuned):
+    kept = fine_tuned.root / ".answers.jsonl.part", fine_tuned.root / ".onnx.ab.part" / "model.onnx"
+    gone = [folder / ".half.12.part.h5" for folder in (fine_tuned.models, fine_tuned.logs, fine_tuned.root / "data")]
+    for file in (*kept, *gone):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("half")
+    complains(stage(SALIENCIES, "--SPLIT", "test"), "hidden")
+    assert all(file.exists() for file in kept) and not any(file.exists() for file in gone)
+
+
 def test_output_never_replaces_something_else(tmp_path):
     (tmp_path / "precious").write_text("")
     with pytest.raises(UserError, match="name another"):
@@ -237,7 +255,15 @@ def test_an_adapler_is_no_backbone(tmp_path):
 
 
 def test_saliencies_of_hidden_labels(stage, fine_tuned):
+    of_train = (fine_tuned.run_folder("store_saliencies") / "run.json").read_text()
     complains(stage(SALIENCIES, "--SPLIT", "test"), "test", "hidden")
+    assert (fine_tuned.run_folder("store_saliencies") / "run.json").read_text() == of_train
+    assert "hidden" in (fine_tuned.run_folder("store_saliencies_test") / "run.json").read_text()
+
+
+@pytest.mark.parametrize("flag", ["--TEXT_COLUMNS headline", "--LABEL_COLUMN topic", "--SPLIT_BY_BODY"])
+def test_flags_of_other_tasks(stage, flag):
+    complains(stage(FINE_TUNE, *flag.split()), flag.split()[0], "sst2", "leave")
 
 
 def test_a_models_name_is_a_name_wherever_one_stands(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""A backbone with more positions."""
+"""A backbone with more positions, or with fewer layers."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,19 @@ from models import TFAdapLeRForSequenceClassification
 from tests import tiny
 from tests.tiny_task import write_backbone
 from tools.common.errors import UserError
+from tools.training.cut_layers import cut
 from tools.training.extend_positions import extend
+
+
+def test_a_backbone_that_cannot_be_loaded_is_named(tmp_path):
+    backbone = write_backbone(tmp_path / "pickled")
+    (backbone / "tf_model.h5").rename(backbone / "pytorch_model.bin")
+    for change, number in ((extend, 40), (cut, 2)):
+        with pytest.raises(UserError, match=r"pickled'.*PyTorch pickle"):
+            change(str(backbone), number, tmp_path / "no")
+    (backbone / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="pickled"):
+        extend(str(backbone), 40, tmp_path / "no")
 
 
 def test_extended_positions_are_tiled(tmp_path):

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,15 @@ from models.objective import Objective, adam
 from tests import tiny
 from tests.compare import assert_close
 from tests.inject_faults import content
+from tools.common.atomic_files import write_json_lines
 from tools.common.errors import UserError
+from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import custom_task
 from tools.runtime.arguments import AdapLeRTrainingArguments
+from tools.training import callbacks
 from tools.training.adapler import make_target
-from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, fastest_within_loss
+from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, KeepFineTuned, fastest_within_loss
 from tools.training.fit import fit
 
 TARGET = 1.4
@@ -125,6 +129,39 @@ def test_an_interrupted_run_ends_as_one_that_was_not(run, tmp_path, interrupt, s
         expected, actual = (state(epochs.model.objective.speed_target) for epochs in (whole, resumed))
         assert expected[0] == 6 and all(abs(value) > 1e-3 for value in expected)
         assert actual == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_of_worse_epochs_stay_until_the_backup(tmp_path, monkeypatch):
+    """A run that was killed before it repeats the epoch, which can then be a worse one."""
+    monkeypatch.setattr(callbacks, "save_weights", lambda _, path: path.touch())
+    where = TaskPaths("tiny", 5, "custom").seen_through(tmp_path)
+    where.models.mkdir()
+    keeper, resumed = (
+        KeepFineTuned(TASK, examples(1), 4, tmp_path / "scores.jsonl", where, keep_best=1) for _ in range(2)
+    )
+    for epoch, score in ((1, 0.5), (2, 0.9)):
+        keeper.history.append({"epoch": epoch, "validation": {"accuracy": score}})
+        keeper.keep(epoch)
+        assert where.fine_tuned(1).exists() and where.fine_tuned(epoch).exists()
+    write_json_lines(tmp_path / "scores.jsonl", keeper.history)
+    resumed.resume(1)
+    assert where.fine_tuned(1).exists()
+    resumed.resume(2)  # it was killed after the backup
+    assert not where.fine_tuned(1).exists() and where.fine_tuned(2).exists()
+
+
+def test_the_time_that_remains_counts_the_steps_that_remain(monkeypatch, capsys):
+    """After 10 of 12 steps of a minute each, in the third epoch."""
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(monotonic=iter((0, 9 * 60)).__next__))
+    progress = callbacks.Progress()
+    progress.set_params({"epochs": 3, "steps": 4})
+    progress.set_model(SimpleNamespace(is_adapler=False))
+    for epoch in range(3):
+        progress.on_epoch_begin(epoch)
+        for batch in range(4):
+            progress.on_train_batch_end(batch, {})
+        progress.on_epoch_end(epoch)
+    assert "60.00 s a step: about 2 minutes to go" in capsys.readouterr().out
 
 
 def state(target) -> list[float]:

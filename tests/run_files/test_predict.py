@@ -1,0 +1,67 @@
+"""What run_files/predict.py refuses, each in a sentence."""
+
+import json
+import shutil
+
+import h5py
+import pytest
+
+from run_files.predict import PredictArguments, predict
+from tools.common.errors import UserError
+from tools.runtime.argument_types import Shard
+
+
+@pytest.fixture
+def classify(tmp_path):
+    """Classifies rows with a model: (directory, rows, more arguments) -> answers."""
+
+    def run(directory, rows=({"text": "good film"},), **more) -> list[dict]:
+        (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        files = {"input": tmp_path / "in.jsonl", "output": tmp_path / "out.jsonl"}
+        predict(PredictArguments(model_path=directory, **files, **more))
+        return [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+
+    return run
+
+
+@pytest.fixture
+def copied(saved_model, tmp_path):
+    return shutil.copytree(saved_model, tmp_path / "copied")
+
+
+def test_a_model_without_a_classifier_is_refused(classify, copied):
+    with h5py.File(copied / "tf_model.h5", "a") as file:
+        del file["classifier"]
+        file.attrs["layer_names"] = [
+            name for name in file.attrs["layer_names"] if name not in ("classifier", b"classifier")
+        ]
+    with pytest.raises(UserError, match="lacks 1 weights of this model, the first is 'classifier'"):
+        classify(copied)
+
+
+@pytest.mark.parametrize("file", ["tf_model.h5", "config.json", "tokenizer.json"])
+def test_a_directory_that_was_copied_in_part_is_refused(classify, copied, file):
+    content = (copied / file).read_bytes()
+    (copied / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=f"cannot load .*{copied}"):
+        classify(copied)
+
+
+def test_an_eta_scale_for_a_plain_bert_is_refused(classify, saved_model):
+    plain = saved_model.parent / "backbone"
+    with pytest.raises(UserError, match=rf"--ETA_SCALE 1\.5 for {plain}: .* plain BERT"):
+        classify(plain, eta_scale=1.5)
+    assert len(classify(plain)) == 1
+
+
+@pytest.mark.parametrize("row", [{"text": None}, {"text": 3}, {}, {"other": "good"}])
+def test_a_row_without_a_text_is_named(classify, saved_model, row):
+    rows = [{"text": "good film"}, {"text": "it"}, row, {"text": "bad film"}]
+    with pytest.raises(UserError, match=r"in\.jsonl: row 2 \(from 0\): column 'text' holds"):
+        classify(saved_model, rows)
+
+
+def test_a_row_without_a_text_has_its_number_in_the_whole_input(classify, saved_model):
+    rows = [{"text": "good film"}] * 5 + [{"text": None}]
+    with pytest.raises(UserError, match=r"row 5 \(from 0\)"):
+        classify(saved_model, rows, shard=Shard("2/2"))
