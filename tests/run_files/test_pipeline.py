@@ -299,26 +299,6 @@ def test_a_second_run_in_one_directory_is_refused(flags):
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *("--GAMA 0.5", "--EPOCH 3", "--SUBMISSION", "--SPLIT test", "--MODEL_PATH a.h5"),
-        *("--PHI 0.1 --TARGET_SPEEDUP 2", "--TARGET_SPEEDUP=0.5", "--TASK mrpc", "--data_seed=3"),
-        *("--MAX_LOSS 0.02 --TARGET_SPEEDUP 2", "--scales 1 2 --TARGET"),
-    ],
-)
-def test_a_wrong_or_contradictory_flag_is_an_error_before_the_first_stage(flags, wrong):
-    result = run(f"run_files/run_task.sh sst2 7 {flags} {wrong}")
-    assert result.returncode == 2 and wrong.split()[0].split("=")[0] in result.stderr.splitlines()[-1]
-    assert result.stdout == ""
-
-
-def test_a_wrong_flag_in_a_settings_file_is_an_error(flags, tmp_path):
-    (tmp_path / "settings.sh").write_text("FINE_TUNE=(--EPOCS 3)\n")
-    result = run(f"run_files/run_task.sh sst2 7 {flags}", SETTINGS=str(tmp_path / "settings.sh"))
-    assert result.returncode != 0 and "--EPOCS" in result.stderr.splitlines()[-1]
-
-
 def test_build_task_dirs(tmp_path):
     result = run("cd directory && ./build_task_dirs.sh bert sst2 22", ADAPLER_DIRECTORY=str(tmp_path))
     assert result.returncode == 0, result.stderr[-3000:]

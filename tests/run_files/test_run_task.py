@@ -49,6 +49,26 @@ def test_a_run_with_a_target_takes_the_recipe(task, flags, rate, stage_3_rate, t
     assert [str(stage.model_path) for stage in stages[3:]] == [FINE_TUNED, adapler, adapler]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("--GAMA 0.5", "--EPOCH 3", "--SUBMISSION", "--SPLIT test", "--MODEL_PATH a.h5"),
+        *("--PHI 0.1 --TARGET_SPEEDUP 2", "--TARGET_SPEEDUP=0.5", "--TASK mrpc", "--data_seed=3"),
+        *("--MAX_LOSS 0.02 --TARGET_SPEEDUP 2", "--scales 1 2 --TARGET"),
+    ],
+)
+def test_a_wrong_or_contradictory_flag_is_an_error_before_the_first_stage(wrong, tmp_path):
+    done, commands = noted_commands(f"run_files/run_task.sh sst2 7 {wrong}", tmp_path)
+    assert done.returncode == 2 and wrong.split()[0].split("=")[0] in done.stderr.splitlines()[-1] and not commands
+
+
+def test_a_wrong_flag_in_a_settings_file_is_an_error(tmp_path):
+    (tmp_path / "settings.sh").write_text("FINE_TUNE=(--EPOCS 3)\n")
+    settings = str(tmp_path / "settings.sh")
+    done, commands = noted_commands("run_files/run_task.sh sst2 7", tmp_path, SETTINGS=settings)
+    assert done.returncode == 2 and "--EPOCS" in done.stderr.splitlines()[-1] and not commands
+
+
 def test_phi_for_a_task_with_a_target_is_answered_with_the_flag_that_helps(tmp_path):
     done, commands = noted_commands("run_files/run_task.sh demo 9 --PHI 0.001", tmp_path)
     assert done.returncode == 2 and "--PUBLISHED" in done.stderr.splitlines()[-1] and not commands
