@@ -24,13 +24,14 @@ SALIENCIES, LOG = "tools/explanations/saliencies.py", "tools/runtime/fine_tuning
 SCORES = "tools/explanations/token_scores.py"
 TARGET, TRIM, BACKUP = "models/speed_target.py", "tools/evaluation/trim_speed.py", "tools/training/backup.py"
 STAGE_3_PROGRAM = "run_files/run_classification_w_lr.py"
-STAGES = "run_files/stages.sh"
+STAGES, SUMMARY = "run_files/stages.sh", "tools/evaluation/run_summary.py"
 
 WIRING, FLAGS, ORACLE = (
     "tests/run_files/test_stage_wiring.py",
     "tests/run_files/test_stage_flags.py",
     "tests/models/test_oracle.py",
 )
+TRIED = ("tests/run_files/test_pipeline.py::test_a_summary_lists_every_model_that_was_tried",)
 STEPS_1 = (f"{WIRING}::test_fine_tuning_takes_the_steps_of_the_method",)
 STEPS_3 = (f"{WIRING}::test_the_predictors_have_a_rate_of_their_own",)
 ALL_STEPS_3 = (f"{WIRING}::test_adapler_takes_the_steps_of_the_method",)
@@ -399,6 +400,21 @@ RESULT_FAULTS = (
         "int(index) < len(gpus)",
         "int(index) >= 0",
         (f"{FLAGS}::test_a_missing_gpu_is_refused",),
+    ),
+    Fault(
+        "a summary takes the scores of other weights",
+        SUMMARY,
+        'scores.get("weights") != weights_checksum(model_path)',
+        "False",
+        TRIED,
+    ),
+    Fault("a summary mixes two evaluations", SUMMARY, "if not np.isclose(", "if None and not np.isclose(", TRIED),
+    Fault(
+        "a killed alternative is compared",
+        "tools/benchmarks/contenders.py",
+        'ours["exit"] != "finished"',
+        "False",
+        ("tests/tools/benchmarks/test_alternatives.py::test_an_alternative_that_was_trained_otherwise_is_left_out",),
     ),
 )
 TARGET_FAULTS = (

@@ -58,5 +58,5 @@ def claim(records: list[dict]) -> str:
         held = "held" if len(found) == 1 else "held in part"
     else:
         held = "did not hold" if MORE in found else "is undecided"
-    verdicts = "; ".join(f"{verdict} {listing(methods[verdict])}" for verdict in found)
+    verdicts = "; ".join(f"{verdict} those of {listing(methods[verdict])}" for verdict in found)
     return f"the paper's claim, fewer false positives, {held}. AdapLeR's are {verdicts}.{chance}"

@@ -46,7 +46,8 @@ def times(alternatives: list[dict]) -> dict:
         ours = as_chosen(alternatives[0], engine, "AdapLeR")
         if ours:
             cells[precision] = DIFFERENCE.format(**in_points(ours))
-            cells |= {"timed_seed": alternatives[0]["seed"], "timed_speedup": ours["flops_speedup"]}
+            cells["timed_seed"] = alternatives[0]["seed"]
+            cells.setdefault("timed_speedup", ours["flops_speedup"])  # in float32
     return cells | {"gains": gains}
 
 
@@ -130,7 +131,12 @@ def alternatives(results: Results, records: list[dict]) -> str:
 
 def short_requests(results: Results, records: list[dict]) -> list[str]:
     """One short text at the size of BERT-base, with most tokens dropped and with none; tasks that gain too little."""
-    slow = [record["task"] for record in records if record["gains"].get(("TensorFlow", ONE), 2) < HARDLY_FASTER]
+    slow = [
+        f"{record['task']} ({engine}, {precision})"
+        for record in records
+        for engine, precision in ENGINES.items()
+        if record["gains"].get((engine, ONE), HARDLY_FASTER) < HARDLY_FASTER
+    ]
     tasks = [TEXTS["short_tasks"].format(list=listing(slow))] if slow else []
     points = [point for result in results.of("inference") if result["task"] is None for point in result["points"]]
     singles = [point for point in points if point["batch_size"] == 1]
