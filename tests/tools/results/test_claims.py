@@ -93,6 +93,13 @@ def test_every_row_of_speeds_is_that_of_the_timed_models(folder, where):
             assert precision == "int8" or row["FLOPs"] == f"{point['flops_speedup']:.2f}x"
 
 
+def test_the_difference_of_every_committed_run_is_that_of_its_scores():
+    for run in read_folder(RESULTS).runs:
+        for split in run["splits"].values():
+            assert split["difference"] == pytest.approx(split["score"] - split["fine_tuned"], abs=1e-9)
+            assert split["low"] <= split["difference"] <= split["high"]
+
+
 def test_a_changed_number_is_noticed(folder, tmp_path):
     """A file's number changes the pages, so a page that was edited by hand or left behind differs from its files."""
     before = texts_of(folder)
