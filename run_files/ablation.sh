@@ -10,11 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source run_files/usage.sh
-if [ $# -lt 2 ]; then
-  usage >&2
-  exit 2
-fi
-task=$1 seed=$2
+take_task_and_seed "$@"
 shift 2
 for flag in "${@^^}"; do
   case ${flag%%=*} in

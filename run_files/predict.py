@@ -114,15 +114,7 @@ def _load_tensorflow(arguments: PredictArguments):
     from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
 
     directory = model_directory(arguments.model_path)
-    try:
-        loaded = {"model": load_saved(directory), "tokenizer": load_tokenizer(str(directory))}
-    except UserError:
-        raise
-    except Exception as error:  # of damaged files, tokenizers and safetensors raise no narrower class
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(
-            f"cannot load {directory}, it is damaged or was copied in part ({reason}); copy it again"
-        ) from error
+    loaded = {"model": load_saved(directory), "tokenizer": load_tokenizer(str(directory))}
     try:
         return directory, AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale, **loaded)
     except ValueError as error:

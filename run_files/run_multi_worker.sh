@@ -10,8 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source run_files/usage.sh
 if [ $# -lt 2 ] || ! [[ $1 =~ ^[1-9][0-9]*$|: ]]; then
-  usage >&2
-  exit 2
+  wrong_usage
 fi
 python=${PYTHON:-python} workers=$1
 shift

@@ -14,8 +14,7 @@ while [ $# -gt 0 ] && [[ $1 != --* ]]; do
   shift
 done
 if [ ${#seeds[@]} -eq 0 ]; then
-  usage >&2
-  exit 2
+  wrong_usage
 fi
 for flag in "${@^^}"; do
   if [ "${flag%%=*}" = --SAVE ]; then

@@ -14,8 +14,7 @@ while [[ ${1:-} == --*\ * ]]; do
   shift
 done
 if [ ${#tries[@]} -eq 0 ]; then
-  usage >&2
-  exit 2
+  wrong_usage
 fi
 source run_files/stages.sh "$@" --PUBLISHED # the settings that are compared have gamma and phi
 CHOOSE_ETA_SCALE=yes # its curves are what is compared

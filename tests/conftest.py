@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-LONGEST = ("test_pipeline", "test_resume", "test_distribution", "test_stage_wiring", "test_rationales")
+LONGEST = ("test_pipeline", "test_resume", "test_distribution", "test_fine_tuning", "test_rationales")
 """Files that take longest. They come first, so that the last file of one process is a short one."""
 
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.mutation_table import FAULTS, Fault
+from tests.faults import FAULTS, Fault
 from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
@@ -69,7 +69,7 @@ def mutated(fault: Fault) -> str:
     text = (ROOT / fault.file).read_text(encoding="utf-8")
     count = text.count(fault.text)
     if count != 1:
-        raise UserError(f"'{fault.name}': its text occurs {count} times in {fault.file}; mend tests/mutation_table.py")
+        raise UserError(f"'{fault.name}': its text occurs {count} times in {fault.file}; mend tests/faults/")
     return text.replace(fault.text, fault.replacement)
 
 

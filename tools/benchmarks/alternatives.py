@@ -36,7 +36,7 @@ from tools.data.examples import Examples
 from tools.data.loading import load_examples
 from tools.data.rows import load_rows
 from tools.evaluation.intervals import paired_difference
-from tools.evaluation.metrics import SAME_ROUNDED_VALUE, SAME_VALUE, same_answers, score
+from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers, score
 from tools.flops.formulas import bert_flops
 from tools.results.alternatives import table
 from tools.runtime.checkpoints import load_tokenizer, model_directory, weights_checksum
@@ -91,11 +91,11 @@ def benchmark(arguments: AlternativesArguments) -> None:
         "examples": {split: len(splits(split)) for split in ("validation", "test")},
     }
     with tempfile.TemporaryDirectory(prefix="adapler-alternatives-") as exported:
-        contenders, left_out = make_contenders(run, Path(exported))
+        contenders, not_trained = make_contenders(run, Path(exported))
         command = f"run_files/train_alternatives.sh {run.task.name} {run.paths.seed}"
-        for name, reason in left_out.items():
+        for name, reason in not_trained.items():
             print(f"{name} is left out: {reason}; {command}, with the flags of the compared run, trains it")
-        result["settings"] = settings(run, left_out)
+        result["settings"] = settings(run, not_trained)
         result["points"] = points(run, contenders, splits, write_texts(run, Path(exported) / "texts.json"))
         result["fixed_lengths"] = fixed_lengths(contenders, splits("validation"))
         by_name = {contender.name: contender for contender in contenders}
@@ -106,8 +106,8 @@ def benchmark(arguments: AlternativesArguments) -> None:
     finish(result, table(result), arguments.save)
 
 
-def settings(run: Run, left_out: dict[str, str]) -> dict:
-    """What the numbers depend on, beside the machine; `left_out` has the reason for each missing alternative."""
+def settings(run: Run, not_trained: dict[str, str]) -> dict:
+    """What the numbers depend on, beside the machine; `not_trained` has the reason for each missing alternative."""
     return {
         "max_length": run.max_length,
         "batch_size": run.arguments.batch_size,
@@ -115,8 +115,7 @@ def settings(run: Run, left_out: dict[str, str]) -> dict:
         "hold_out": run.arguments.hold_out,
         "threads": f"default of both engines, which is one per core: {os.cpu_count()}",
         "onnxruntime": onnxruntime.__version__,
-        "not_trained": list(left_out),
-        "left_out": left_out,
+        "not_trained": not_trained,
     }
 
 
@@ -220,25 +219,20 @@ def agreement(run: Run, adapler: list[Contender], dev: Examples) -> dict:
         adapler: the AdapLeR in TensorFlow, in ONNX Runtime in float32, and there in int8.
 
     Returns:
-        by precision; `labels` is the share of the examples with the same label, or of a regression with the same value
-        within `values_within`.
+        by precision; `labels` is the share of the examples with the same answer (`same_answers`).
     """
     (expected, tokens, _), (float32, float32_tokens, _), (int8, _, _) = (
         contender.predict(dev, run.arguments.batch_size) for contender in adapler
     )
 
-    def same_labels(logits: np.ndarray, tolerance: float) -> dict:
-        same = {"labels": float(same_answers(expected, logits, tolerance).mean())}
-        return same | ({"values_within": tolerance} if run.task.outputs == 1 else {})
-
     return {
         "float32": {
-            **same_labels(float32, SAME_VALUE),
+            "labels": float(same_answers(expected, float32).mean()),
             "lengths": float((tokens == float32_tokens).all(axis=1).mean()),
             "largest_logit_difference": float(np.abs(float32 - expected).max()),
         },
         "int8": {
-            **same_labels(int8, SAME_ROUNDED_VALUE),
+            "labels": float(same_answers(expected, int8, SAME_ROUNDED_VALUE).mean()),
             **paired_difference(run.task.primary_metric, dev.labels, float32, int8),
         },
     }

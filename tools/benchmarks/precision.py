@@ -13,7 +13,6 @@ from tools.runtime.arguments import RowArguments
 if __name__ == "__main__":
     ARGUMENTS = parse([PrecisionArguments, RowArguments], __doc__)  # before the imports that take seconds
 
-import numpy as np
 import tf_keras as keras
 
 from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
@@ -56,14 +55,8 @@ def benchmark(arguments: PrecisionArguments) -> None:
     }
     result = {"kind": "precision", "task": task.name, "model": directory.name, "weights": weights}
     result |= {"metric": task.primary_metric, "batch_size": batch_size, "precisions": summaries}
-    result |= {**count_same(*logits), "speedups": speedups}
+    result |= {"same_answers": int(same_answers(*logits, SAME_ROUNDED_VALUE).sum()), "speedups": speedups}
     finish(result, precision_table(result), arguments.save)
-
-
-def count_same(float32: np.ndarray, bfloat16: np.ndarray) -> dict:
-    """How many examples have the same answer by logits [N, labels]; of a regression, and within which difference."""
-    same = {"same_answers": int(same_answers(float32, bfloat16, SAME_ROUNDED_VALUE).sum())}
-    return same | ({"values_within": SAME_ROUNDED_VALUE} if float32.shape[1] == 1 else {})
 
 
 if __name__ == "__main__":

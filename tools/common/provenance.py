@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
@@ -18,8 +19,9 @@ PACKAGES = ("tensorflow", "tf-keras", "transformers", "datasets", "numpy", "scik
 
 
 def provenance() -> dict:
-    """The project's version and commit, the versions of its packages, and the machine."""
+    """The day, the project's version and commit, the versions of its packages, and the machine."""
     return {
+        "date": datetime.date.today().isoformat(),
         "version": VERSION,
         "commit": _commit(),
         "versions": {name: _version(name) for name in PACKAGES},

@@ -74,15 +74,10 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "adapler": _evaluation(paths, model_path),
     }
     summary["target_speedup"] = records["train_adapler"]["settings"].get("target_speedup")
-    files = {
-        split: [
-            paths.flops_per_example(path, split, saved_eta_scale(path)) for path in (paths.fine_tuned(best), model_path)
-        ]
-        for split in run.task.evaluation_splits
-    }
+    pair = paths.fine_tuned(best), model_path
     summary["splits"] = {
-        split: _comparison(summary, split, *pair)
-        for split, pair in files.items()
+        split: _comparison(summary, split, *(paths.flops_per_example(m, split, saved_eta_scale(m)) for m in pair))
+        for split in run.task.evaluation_splits
         if run.task.primary_metric in summary["adapler"].get(split, {})
     }
     return portable(summary)
@@ -142,7 +137,7 @@ def _evaluation(paths: TaskPaths, model_path: Path) -> dict:
         raise UserError(f"{file} has no validation scores; run run_classification_evaluation.py without --SPLIT")
     if scores.get("weights") != weights_checksum(model_path):
         raise UserError(
-            f"{file} is not of the weights in {model_path}, which were trained again or have another form; run "
+            f"{file} is not of the weights in {model_path}, which were trained again since; run "
             f"run_files/run_classification_evaluation.py --TASK {paths.task} --MODEL_PATH {model_path}"
         )
     return scores

@@ -36,18 +36,17 @@ def times(alternatives: list[dict]) -> dict:
     `float32` and `int8` are AdapLeR's differences from the fine-tuned model in points, `gains` the times as speedups.
     """
     cells, gains = {}, {}
-    for engine in ENGINES if alternatives else ():
+    for engine, precision in ENGINES.items() if alternatives else ():
         plain, ours = (as_chosen(alternatives[0], engine, method) for method in ("BERT", "AdapLeR"))
-        for batch in (ONE, BATCH) if plain and ours else ():
+        if plain is None or ours is None:
+            continue
+        for batch in (ONE, BATCH):
             before, after = (point["milliseconds"][batch]["p50"] for point in (plain, ours))
             gains[engine, batch] = before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {before / after:.2f}x"
-    for engine, precision in ENGINES.items() if alternatives else ():
-        ours = as_chosen(alternatives[0], engine, "AdapLeR")
-        if ours:
-            cells[precision] = DIFFERENCE.format(**in_points(ours))
-            cells["timed_seed"] = alternatives[0]["seed"]
-            cells.setdefault("timed_speedup", ours["flops_speedup"])  # in float32
+        cells[precision] = DIFFERENCE.format(**in_points(ours))
+        cells["timed_seed"] = alternatives[0]["seed"]
+        cells.setdefault("timed_speedup", ours["flops_speedup"])  # in float32
     return cells | {"gains": gains}
 
 
@@ -86,9 +85,10 @@ def goals(records: list[dict]) -> str:
     """The tasks whose goal is reached, missed and undecided, and those that no current run aims at."""
     found = {name: [r["task"] for r in records if r["goal"].startswith(name)] for name in GOALS}
     aimed_at = {task for tasks in found.values() for task in tasks}
-    found["waiting"] = [task for task in LAYOUT["task_goals"]["speedups"] if task not in aimed_at]
+    waiting = [task for task in LAYOUT["task_goals"]["speedups"] if task not in aimed_at]
     names = {name: listing(tasks) or "no task" for name, tasks in found.items()}
-    return TEXTS["goals"].format(loss=LAYOUT["task_goals"]["loss"], **names)
+    text = TEXTS["goals"].format(loss=LAYOUT["task_goals"]["loss"], **names)
+    return f"{text} {TEXTS['waiting'].format(list=listing(waiting))}" if waiting else text
 
 
 GOALS = ("reached", "missed", "undecided")

@@ -194,7 +194,7 @@ def measured(result: dict, *parts: str, **values) -> str:
 
 def run_section(summary: dict) -> str:
     """Flags and results of one run, and everything that was tried for it."""
-    parts = [tables.run_table(summary), PAGES["epochs"].strip(), tables.tried_table(summary)]
+    parts = [tables.run_table(summary), PAGES["epochs"], tables.tried_table(summary)]
     if summary.get("eta_scales"):
         parts += [PAGES["scales"], tables.scales_table(summary["metric"], summary["eta_scales"])]
     stages = {stage: flags(settings) for stage, settings in summary["settings"].items()}

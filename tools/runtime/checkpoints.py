@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import tf_keras as keras
+from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import SAFE_WEIGHTS_NAME, TF2_WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
@@ -42,6 +43,10 @@ def resolve_backbone(task: str, backbone: str | None) -> str:
     return str(directory)
 
 
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, SafetensorError)
+"""What transformers raises for files that are missing or damaged."""
+
+
 @contextmanager
 def loading(what: str) -> Iterator[None]:
     """Turns what transformers raises in the block, where it loads something, into a sentence.
@@ -51,7 +56,11 @@ def loading(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
+        raise UserError(f"cannot load {what}: {_first_line(error)}") from error
+    except Exception as error:
+        if type(error) is not Exception:  # which tokenizers raises for a damaged file
+            raise
         raise UserError(f"cannot load {what}: {_first_line(error)}") from error
 
 
@@ -143,10 +152,8 @@ def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenc
         UserError: there is no such directory, or it cannot be loaded.
     """
     directory = model_directory(model_path)
-    try:
+    with loading(f"the model in {directory}"):
         model, found = TFAdapLeRForSequenceClassification.from_pretrained(directory, output_loading_info=True)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # whatever a damaged config leads to
-        raise UserError(f"cannot load the model in {directory}: {_first_line(error)}") from error
     require_weights(str(directory), found["missing_keys"])
     if converted and not model.is_adapler:
         raise UserError(
@@ -289,6 +296,6 @@ def _array_key(array: np.ndarray) -> tuple:
 
 
 def _first_line(error: Exception) -> str:
-    if "from_pt" in str(error):
+    if "PyTorch weights" in str(error):
         return "its weights are a PyTorch pickle; save them as safetensors, with PyTorch: model.save_pretrained(DIR)"
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -126,8 +126,8 @@ def compared(saved_model, flags, tmp_path_factory):
 def test_every_alternative_is_scored_and_timed(compared):
     result, missing = compared
     assert (result["kind"], result["backbone"], result["seed"]) == ("alternatives", NAME, 3)
-    assert result["examples"] == {"validation": 10, "test": 21} and result["settings"]["not_trained"] == [missing]
-    assert result["settings"]["left_out"] == {missing: "its training did not finish: SystemExit: 143"}
+    assert result["examples"] == {"validation": 10, "test": 21}
+    assert result["settings"]["not_trained"] == {missing: "its training did not finish: SystemExit: 143"}
     weights = TaskPaths(NAME, 3, "sst2").adaptive_models / result["model"] / "tf_model.h5"
     assert result["model"] == "run_TARGET2.0_lr" and result["weights"] == file_checksum(weights)
     points = result["points"]
@@ -161,8 +161,8 @@ def test_values_of_a_regression_agree_within_a_stated_difference():
         found = program.agreement(
             SimpleNamespace(task=TABLE["stsb"], arguments=SimpleNamespace(batch_size=4)), adapler, dev
         )
-    assert (found["float32"]["labels"], found["float32"]["values_within"]) == (0, 1e-4)
-    assert (found["int8"]["labels"], found["int8"]["values_within"]) == (1, 0.05)
+    assert found["float32"]["labels"] == 0  # values that differ by 0.001 are other answers in float32
+    assert found["int8"]["labels"] == 1  # and those that differ by 0.02 the same in int8
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from tools.evaluation.metrics import METRICS, answers, fnc_relative, fnc_score, related_accuracy, same_answers, score
+from tools.evaluation.metrics import (
+    METRICS,
+    SAME_ROUNDED_VALUE,
+    answers,
+    fnc_relative,
+    fnc_score,
+    related_accuracy,
+    same_answers,
+    score,
+)
 
 #                     right  wrong  related  stance  wrong
 FNC_LABELS = np.array([0, 0, 1, 2, 3])
@@ -40,6 +49,8 @@ def test_answers():
 def test_values_of_a_regression_are_the_same_within_a_tolerance():
     before, after = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([[0.0], [1.00005], [2.02], [np.nan]])
     assert same_answers(before, after).tolist() == [True, True, False, False]
-    assert same_answers(before, after, 0.05).tolist() == [True, True, True, False]
+    assert same_answers(before, after, SAME_ROUNDED_VALUE).tolist() == [True, True, True, False]
+    rounded = np.array([[0.0], [1.04], [2.2], [3.0]])
+    assert same_answers(before, rounded, SAME_ROUNDED_VALUE).tolist() == [True, True, False, True]
     labels = np.array([[0.1, 2.0], [3.0, 1.0]])
     assert same_answers(labels, np.array([[0.0, 9.0], [1.0, 1.1]])).tolist() == [True, False]

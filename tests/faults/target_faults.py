@@ -1,0 +1,148 @@
+"""Faults in runs with a target speedup."""
+
+from __future__ import annotations
+
+from tests.faults.fault import Fault
+from tests.faults.places import (
+    ADAPLER,
+    ASKED_RATIO,
+    BACKUP,
+    CALLBACKS,
+    COSTS,
+    NEAR_TARGET,
+    PUBLISHED,
+    RECIPE,
+    RESUMED_TARGET,
+    SALIENCIES,
+    SPEED_TARGET,
+    STAGE_3,
+    STAGE_3_PROGRAM,
+    STAGES,
+    TARGET,
+    TARGET_AND_SCORES,
+    TARGET_RATES,
+    TARGET_RUN,
+    TRIM,
+    TRIMMING,
+    UPDATE,
+)
+
+TARGET_FAULTS = (
+    Fault(
+        "stage 3 at the rate of stage 1",
+        STAGES,
+        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4",
+        "RECIPE=(--EPOCHS 5 --LEARNING_RATE 5e-5",
+        RECIPE,
+    ),
+    Fault(
+        "the recipe starts stage 3 from the backbone",
+        STAGES,
+        "INITIAL=fine_tuned CHOOSE",
+        "INITIAL=backbone CHOOSE",
+        RECIPE,
+    ),
+    Fault(
+        "an ablation that distils where it says not to",
+        "run_files/ablation.sh",
+        "train --NO_DISTILL --SAVE_NAME labels_only",
+        "train --SAVE_NAME labels_only",
+        ("tests/run_files/test_ablation.py::test_the_variants_share_stages_1_and_2_and_differ_in_stage_3",),
+    ),
+    Fault(
+        "a user's --SAVE_NAME for all models of a search",
+        STAGES,
+        ' "${fixed[@]}")',
+        ")",
+        ("tests/run_files/test_search.py::test_a_search_trains_every_setting_and_scores_only_the_chosen_one",),
+    ),
+    Fault(
+        "stopped runs compared with finished ones",
+        "tools/results/variants.py",
+        'return "trimmed" in tried',
+        "return True",
+        ("tests/tools/results/test_variants.py::test_stopped_runs_and_single_settings_are_left_out",),
+    ),
+    Fault("the task's target ignored", STAGES, '--TARGET_SPEEDUP "$TARGET"', "--TARGET_SPEEDUP 2", RECIPE),
+    Fault(
+        "the fine-tuned model scored in AdapLeR's place", STAGES, "adapler=${result%.h5}", "adapler=$fine_tuned", RECIPE
+    ),
+    Fault("fine-tuning clips in a published run", STAGES, "--CLIP_NORM 0)", "--CLIP_NORM 1)", PUBLISHED),
+    Fault(
+        "sign of the feedback",
+        TARGET,
+        "[(-move * tf.ones_like(eta), eta)]",
+        "[(move * tf.ones_like(eta), eta)]",
+        UPDATE,
+    ),
+    Fault(
+        "ramp of the asked cost ignored", TARGET, "tf.minimum(self.step / (RAMP * self.steps), 1.0)", "1.0", ASKED_RATIO
+    ),
+    Fault("asked ratio inverted", TARGET, "(1.0 / self.speedup - 1.0)", "(self.speedup - 1.0)", ASKED_RATIO),
+    Fault("penalty without gradient", TARGET, "soft + tf.stop_gradient(count - soft)", "soft + (count - soft)", COSTS),
+    Fault("penalty of the soft lengths", TARGET, "soft + tf.stop_gradient(count - soft)", "soft", COSTS),
+    Fault("pressure not integrated", TARGET, "self.pressure.assign_add(", "self.pressure.assign(", UPDATE),
+    Fault("pressure grows without room", TARGET, " * error * has_room)", " * error)", UPDATE),
+    Fault("running cost forgotten", TARGET, "keep * self.excess + ", "", UPDATE),
+    Fault(
+        "penalty relative to BERT, not to the asked cost",
+        TARGET,
+        "return self.pressure * (cost - self.ratio() * bert_cost)",
+        "return self.pressure * (cost - bert_cost)",
+        (f"{SPEED_TARGET}::test_the_penalty_is_the_pressure_times_the_excess_cost",),
+    ),
+    Fault(
+        "half the rate of the thresholds",
+        STAGE_3,
+        "THRESHOLD_DISTANCE * 2 / steps",
+        "THRESHOLD_DISTANCE / steps",
+        TARGET_RATES,
+    ),
+    Fault("distillation weight 0", STAGE_3, "DISTILLATION if arguments.distills else 0.0", "0.0", TARGET_RATES),
+    Fault(
+        "predictors' rate of a target ignored",
+        STAGE_3,
+        "predictor_rate or TARGET_PREDICTOR_RATE",
+        "predictor_rate",
+        TARGET_RATES,
+    ),
+    Fault(
+        "bound of the target not checked",
+        STAGE_3,
+        "if speedup >= bound:",
+        "if False:",
+        (f"{ADAPLER}::test_an_unreachable_target_is_refused_with_the_bound",),
+    ),
+    Fault("worst epoch near the target chosen", CALLBACKS, "return max(near,", "return min(near,", NEAR_TARGET),
+    Fault("furthest epoch chosen", CALLBACKS, "min(history, key=distance)", "max(history, key=distance)", NEAR_TARGET),
+    Fault("bisection the wrong way", TRIM, "if reached < target else", "if reached > target else", TRIMMING),
+    Fault("trimmed thresholds not stored", TRIM, "    encoder.eta.assign(encoder.thresholds(scale))\n", "", TRIMMING),
+    Fault(
+        "target's state left out of the backup",
+        BACKUP,
+        'optimizers["speed_target"] = speed_target',
+        "pass",
+        RESUMED_TARGET,
+    ),
+    Fault(
+        "a target's epoch chosen as published",
+        STAGE_3_PROGRAM,
+        "if target is None else best_near_target(metric, target)",
+        "",
+        TARGET_RUN,
+    ),
+    Fault(
+        "last epoch trimmed",
+        STAGE_3_PROGRAM,
+        "load_weights(model, files.chosen)",
+        "load_weights(model, files.last)",
+        TARGET_RUN,
+    ),
+    Fault(
+        "teacher of the second best epoch",
+        SALIENCIES,
+        "teacher_logits=logits[0]",
+        "teacher_logits=logits[1]",
+        (f"{TARGET_AND_SCORES}::test_a_run_with_a_target_learns_from_the_best_fine_tuned_epoch",),
+    ),
+)
