@@ -17,6 +17,7 @@ from tests.faults.places import (
     STAGE_3_PROGRAM,
     SUBMISSION,
     SUMMARY,
+    TARGET_AND_SCORES,
     TASKS,
     TRIED,
 )
@@ -159,7 +160,7 @@ RESULT_FAULTS = (
         "run_files/run_classification_evaluation.py",
         "flops_per_example(model_path, split, model.eta_scale)",
         "flops_per_example(model_path, split)",
-        ("tests/run_files/test_pipeline.py::test_evaluation_keeps_flops_per_example",),
+        (f"{TARGET_AND_SCORES}::test_evaluations_at_two_eta_scales_share_no_file",),
     ),
     Fault("a summary mixes two evaluations", SUMMARY, "if not np.isclose(", "if None and not np.isclose(", TRIED),
     Fault(

@@ -21,7 +21,7 @@ from tools.common.locks import locked
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 from tools.evaluation.run_summary import summary_of
-from tools.results.result_files import chosen_point, split_records
+from tools.results.result_files import chosen_point
 from tools.results.tables import tried_table
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
@@ -313,7 +313,7 @@ def test_seeds_are_averaged(flags):
     scores = []
     for seed in (11, 12):
         summary = json.loads(TaskPaths(NAME, seed, "sst2").summary.read_text())
-        scores.append(split_records(summary)[-1]["AdapLeR"])
+        scores.append(summary["splits"]["validation"]["score"])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in result.stdout.splitlines() if "| sst2" in line]
     titles = next(line for line in result.stdout.splitlines() if line.startswith("| task"))
     column = [cell.strip() for cell in titles.split("|")[1:-1]].index("AdapLeR")

@@ -1,6 +1,7 @@
 """What a run with a target keeps and learns from, and what stage 4 counts."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from tests.stages import (
     run_stage,
     weights_of,
 )
+from tools.runtime.checkpoints import set_eta_scale
 from tools.training import callbacks
 
 TARGET = 1.15
@@ -109,3 +111,16 @@ def test_evaluation_counts_every_example_and_all_flops(place, dropping):
     adapler = (1183537 + 1537 * (label_count - 1) + 6152 * layers[:, 0] + sums).sum()
     assert found["published_speedup"] == pytest.approx(plain / adapler)
     assert "accuracy" not in results["test"] and results["test"]["examples"] == 5
+
+
+def test_evaluations_at_two_eta_scales_share_no_file(place, dropping, tmp_path):
+    """The logits and FLOPs of each example are those of the scores beside them."""
+    directory, speedups = shutil.copytree(dropping, tmp_path / "scaled"), []
+    for scale in (1.0, 0.0):
+        set_eta_scale(directory, scale)
+        where = run_stage("evaluate", evaluate, f"{place} --MODEL_PATH {directory} --SPLIT validation").run.paths
+    for scale in (1.0, 0.0):
+        speedups.append(json.loads(where.evaluation(directory, scale).read_text())["validation"]["speedup"])
+        with np.load(where.flops_per_example(directory, "validation", scale)) as stored:
+            assert stored["bert"].sum() / stored["model"].sum() == pytest.approx(speedups[-1])
+    assert speedups[0] > speedups[1] + 0.01
