@@ -95,11 +95,15 @@ GOALS = ("reached", "missed", "undecided")
 
 
 def gain(records: list[dict]) -> str:
-    """FLOPs speedup and difference of the score, task by task."""
+    """FLOPs speedup and difference of the score of each task, grouped by whether the difference is certain."""
     known = {name: values["text"] for name, values in LAYOUT["backbones"].items()}
     names = listing(sorted({known.get(record["backbone"], record["backbone"]) for record in records}))
-    cells = [f"{r['task']} {r['speedup']:.2f}x, {DIFFERENCE.format(**r)}, {r['certainty']}" for r in records]
-    return TEXTS["gain"].format(backbones=names, list="; ".join(cells))
+    groups = {}
+    for record in sorted(records, key=lambda record: record["certainty"], reverse=True):
+        cell = f"{record['task']} {record['speedup']:.2f}x, {DIFFERENCE.format(**record)}"
+        groups.setdefault(record["certainty"], []).append(cell)
+    text = " ".join(f"{certainty.capitalize()}: {'; '.join(cells)}." for certainty, cells in groups.items())
+    return TEXTS["gain"].format(backbones=names, list=text)
 
 
 def time_sentence(records: list[dict]) -> str:

@@ -208,8 +208,13 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     goals = sentence(write_results(tmp_path / "few", few), "Goals")
     assert goals.endswith("Not run with the current protocol: sst2, hatexplain and imdb.")
     gain = sentence(folder, "What is gained, and what it costs")
-    unclear = re.findall(r"(\w+) [\d.]+x, [^;]*not distinguishable from zero", gain)
-    assert set(unclear) == {"mrpc", "scitail", "sst2"} and "6 layers of 384 units" in gain
+    groups = dict(re.findall(r"(Not distinguishable from zero|A loss|A gain): (.*?)\.(?= |$)", gain))
+    tasks = {certainty: set(re.findall(r"(\w+) [\d.]+x, ", cells)) for certainty, cells in groups.items()}
+    assert tasks == {
+        "Not distinguishable from zero": {"mrpc", "scitail", "sst2"},
+        "A loss": {"ag_news", "hatexplain", "imdb"},
+    }
+    assert "6 layers of 384 units" in gain
     times = sentence(folder, "Time")
     assert "sst2, one at a time 15.0 to 5.0 ms, 3.00x, in batches of 32 120.0 to 40.0 ms, 3.00x" in times
     alternatives = sentence(folder, "Against int8")
