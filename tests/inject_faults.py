@@ -31,7 +31,7 @@ from tools.common.provenance import provenance
 from tools.results.tables import bad_inputs_table, faults_table
 from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import PositiveInt
-from tools.runtime.stage import BAD_INPUT, run_program
+from tools.runtime.program import BAD_INPUT, run_program
 
 COMMON = "--TASK demo --DATA_SEED 1 --MAX_LENGTH 72 --DETERMINISTIC --MAX_TRAIN_EXAMPLES 400 --MAX_EVAL_EXAMPLES 50"
 STAGES = {

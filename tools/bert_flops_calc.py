@@ -15,7 +15,7 @@ from tools.flops import bert_flops
 from tools.flops.comparison import compare
 from tools.flops.formulas import bert_terms
 from tools.flops.profiler import profile_bert
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 if __name__ == "__main__":
     run_program(ARGUMENTS, lambda flops: compare(flops.backbone, flops.lengths, bert_flops, bert_terms, profile_bert))

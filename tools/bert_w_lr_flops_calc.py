@@ -19,7 +19,7 @@ from tools.flops import adapler_flops
 from tools.flops.comparison import compare
 from tools.flops.formulas import adapler_terms
 from tools.flops.profiler import profile_adapler
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 
 def all_kept(config, tokens: int) -> list[int]:

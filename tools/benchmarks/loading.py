@@ -25,8 +25,8 @@ from tools.data.rows import load_rows
 from tools.data.tasks import get_task
 from tools.results.tables import loading_table
 from tools.runtime.checkpoints import load_tokenizer, resolve_backbone
+from tools.runtime.program import run_program
 from tools.runtime.run import data_options
-from tools.runtime.stage import run_program
 
 ONE_BY_ONE = 2000
 """Texts encoded one by one; enough to know the rate."""

@@ -24,8 +24,8 @@ from tools.evaluation.evaluate import evaluation_summary, lr_mode_agreement, pre
 from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers
 from tools.results.tables import precision_table
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
+from tools.runtime.program import run_program
 from tools.runtime.run import data_options
-from tools.runtime.stage import run_program
 
 
 def benchmark(arguments: PrecisionArguments) -> None:

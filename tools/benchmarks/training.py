@@ -28,8 +28,8 @@ from tools.data.tasks import Task, get_task
 from tools.explanations.saliencies import gradient_x_input
 from tools.results.tables import training_table
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, resolve_backbone
+from tools.runtime.program import run_program
 from tools.runtime.run import data_options
-from tools.runtime.stage import run_program
 
 BATCHES = 8
 ROUNDS = 7

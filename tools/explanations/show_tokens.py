@@ -52,7 +52,7 @@ from tools.data.tasks import get_task
 from tools.explanations.token_traces import traces
 from tools.explanations.token_views import as_coloured_text, as_page, as_text
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 SCALES = [round(scale, 2) for scale in np.linspace(0, 2, 41).tolist()]
 BATCH_SIZE = 10

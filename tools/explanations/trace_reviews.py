@@ -30,7 +30,7 @@ from tools.explanations.token_traces import traces
 from tools.explanations.token_views import as_text
 from tools.results.tables import reviews_table
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 
 def trace_reviews(arguments: ReviewArguments) -> None:

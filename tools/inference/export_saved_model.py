@@ -27,7 +27,7 @@ from models import TFAdapLeRForSequenceClassification
 from tools.common.atomic_files import atomic_directory, require_replaceable
 from tools.data.examples import INPUTS_SPEC
 from tools.runtime.checkpoints import load_saved
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 
 def export_saved_model(arguments: ExportArguments) -> None:

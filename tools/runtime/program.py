@@ -1,4 +1,4 @@
-"""What a program without a task does around its work: exit codes and errors as one sentence; imports no TensorFlow."""
+"""What every program does around its work: exit codes, and errors as one sentence; imports no TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every program does around its work: arguments, devices, seeds, the run record, errors as one sentence.
+"""What a program of one task and seed does around its work: devices, seeds, the lock, the run record.
 
 A program parses its arguments before it imports TensorFlow, so that --help and a wrong flag answer at once:
 
@@ -25,11 +25,9 @@ from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.common.paths import TaskPaths
 from tools.runtime import devices
-from tools.runtime.program import BAD_INPUT, errors_as_a_sentence, run_program
+from tools.runtime.program import errors_as_a_sentence
 from tools.runtime.run import Run
 from tools.runtime.run_record import RunRecord
-
-__all__ = ["BAD_INPUT", "run_program", "run_stage"]
 
 
 def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:

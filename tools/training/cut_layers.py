@@ -27,7 +27,7 @@ from transformers import AutoConfig
 from tools.common.atomic_files import require_replaceable
 from tools.common.errors import UserError
 from tools.runtime.checkpoints import load_tokenizer
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 from tools.training.extend_positions import load_plain_bert, write_backbone
 
 

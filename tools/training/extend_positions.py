@@ -29,7 +29,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TFBertModel
 from tools.common.atomic_files import atomic_directory, require_replaceable
 from tools.common.errors import UserError
 from tools.runtime.checkpoints import load_tokenizer, loading
-from tools.runtime.stage import run_program
+from tools.runtime.program import run_program
 
 
 def extend_positions(arguments: ExtendArguments) -> None:
