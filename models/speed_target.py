@@ -17,6 +17,9 @@ GAIN, LARGEST_MOVE = 20.0, 5.0
 """Feedback per relative error, and its limit, in thresholds per run: both are divided by the number of steps."""
 PRESSURE_GAIN = 30.0
 """Growth of the penalty's weight per relative error and run."""
+SETTLED = 0.6
+"""Fraction of the steps after which the cost of dev corrects what is asked of the training batches."""
+LARGEST_CORRECTION = 2.0
 
 
 class SpeedTarget(tf.Module):
@@ -24,7 +27,8 @@ class SpeedTarget(tf.Module):
 
     The fraction falls linearly from 1 to 1 / speedup during the first 40 % of the steps. A penalty in the speed loss,
     whose weight integrates the error, distributes the removal over the layers. Feedback after each step moves every
-    eta by a multiple of the relative error. All gains are per run, so they hold for any number of steps.
+    eta by a multiple of the relative error. All gains are per run, so they hold for any number of steps. The target
+    holds for dev: once the cost has settled, `correct` adapts the fraction to what dev measures.
 
     Args:
         speedup: ratio of summed FLOPs, BERT over AdapLeR, without padding; above 1.
@@ -40,12 +44,23 @@ class SpeedTarget(tf.Module):
             tf.Variable(0.0, trainable=False, name=name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
             for name in ("step", "excess_flops", "bert_flops", "pressure")
         )
+        self.correction = tf.Variable(1.0, trainable=False, name="correction")
         self._mover = keras.optimizers.legacy.SGD(1.0)  # applies eta's constraint, on one device or several
 
     def ratio(self) -> tf.Tensor:
         """The fraction of BERT's FLOPs that is asked for at this step."""
         progress = tf.minimum(self.step / (RAMP * self.steps), 1.0)
-        return 1.0 + (1.0 / self.speedup - 1.0) * progress
+        return 1.0 + (self.correction / self.speedup - 1.0) * progress
+
+    def correct(self, dev_speedup: float) -> None:
+        """Adapts the asked fraction to the speedup that dev has after an epoch.
+
+        The texts of dev may be longer than the training examples, and may need another fraction of BERT's FLOPs at the
+        same thresholds. Without an effect during the first 60 % of the steps.
+        """
+        if self.step >= SETTLED * self.steps:
+            fraction = self.ratio() + self.excess / self.bert_cost  # that the last training batches needed
+            self.correction.assign(tf.clip_by_value(fraction * dev_speedup, 1 / LARGEST_CORRECTION, LARGEST_CORRECTION))
 
     def costs(self, outputs, attention_mask: tf.Tensor, eta: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """FLOPs of each example, [B] for AdapLeR and [B] for BERT.

@@ -49,6 +49,7 @@ PUBLISHED = ("tests/run_files/test_run_task.py::test_a_run_without_a_target_take
 SPEED_TARGET, ADAPLER = "tests/models/test_speed_target.py", "tests/tools/training/test_adapler.py"
 UPDATE = (f"{SPEED_TARGET}::test_an_update_is_the_written_one",)
 ASKED_RATIO = (f"{SPEED_TARGET}::test_the_asked_ratio_falls_during_the_first_two_fifths_of_the_steps",)
+CORRECTION = (f"{SPEED_TARGET}::test_the_target_holds_for_dev",)
 COSTS = (f"{SPEED_TARGET}::test_costs_are_those_of_hard_lengths_and_have_the_gradient_of_soft_ones",)
 TARGET_RATES = (f"{ADAPLER}::test_rates_of_a_target_follow_from_the_number_of_steps",)
 NEAR_TARGET = (f"{ADAPLER}::test_the_best_epoch_near_the_target_is_chosen_or_else_the_nearest",)

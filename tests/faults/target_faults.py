@@ -8,6 +8,7 @@ from tests.faults.places import (
     ASKED_RATIO,
     BACKUP,
     CALLBACKS,
+    CORRECTION,
     COSTS,
     NEAR_TARGET,
     PUBLISHED,
@@ -124,6 +125,8 @@ TARGET_FAULTS = (
         "pass",
         RESUMED_TARGET,
     ),
+    Fault("dev does not correct the target", CALLBACKS, "speed_target.correct(", "str(", RESUMED_TARGET),
+    Fault("the correction inverted", TARGET, "fraction * dev_speedup", "1 / (fraction * dev_speedup)", CORRECTION),
     Fault(
         "a target's epoch chosen as published",
         STAGE_3_PROGRAM,

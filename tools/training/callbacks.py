@@ -193,6 +193,12 @@ class KeepAdapLeR(EpochEnd):
         if not self.history:
             self.files.log.unlink(missing_ok=True)  # of an earlier run
 
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        speed_target = self.model.objective.speed_target
+        if speed_target is not None:
+            speed_target.correct(self.history[-1]["validation"]["speedup"])
+
     def resume(self, epochs: int) -> None:
         super().resume(epochs)
         promoted = json.loads(self.files.log.read_text(encoding="utf-8"))["epochs"] if self.files.log.exists() else []
