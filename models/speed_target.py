@@ -18,7 +18,7 @@ GAIN, LARGEST_MOVE = 20.0, 5.0
 PRESSURE_GAIN = 30.0
 """Growth of the penalty's weight per relative error and run."""
 SETTLED = 0.6
-"""Fraction of the steps after which the cost of dev corrects what is asked of the training batches."""
+"""Fraction of the steps after which the thresholds have settled, so that the target can be corrected."""
 LARGEST_CORRECTION = 2.0
 
 
@@ -27,8 +27,10 @@ class SpeedTarget(tf.Module):
 
     The fraction falls linearly from 1 to 1 / speedup during the first 40 % of the steps. A penalty in the speed loss,
     whose weight integrates the error, distributes the removal over the layers. Feedback after each step moves every
-    eta by a multiple of the relative error. All gains are per run, so they hold for any number of steps. The target
-    holds for dev: once the cost has settled, `correct` adapts the fraction to what dev measures.
+    eta by a multiple of the relative error. All gains are per run, so they hold for any number of steps.
+
+    Other texts than the training examples may need another fraction at the same thresholds. `correct` makes the target
+    hold for them: training is asked for `speedup / correction`.
 
     Args:
         speedup: ratio of summed FLOPs, BERT over AdapLeR, without padding; above 1.
@@ -52,15 +54,18 @@ class SpeedTarget(tf.Module):
         progress = tf.minimum(self.step / (RAMP * self.steps), 1.0)
         return 1.0 + (self.correction / self.speedup - 1.0) * progress
 
-    def correct(self, dev_speedup: float) -> None:
-        """Adapts the asked fraction to the speedup that dev has after an epoch.
+    def is_settled(self) -> bool:
+        """Whether 60 % of the steps are done."""
+        return bool(self.step >= SETTLED * self.steps)
 
-        The texts of dev may be longer than the training examples, and may need another fraction of BERT's FLOPs at the
-        same thresholds. Without an effect during the first 60 % of the steps.
+    def correct(self, dev_speedup: float, train_speedup: float) -> None:
+        """Makes the target hold for dev from here on.
+
+        Args:
+            dev_speedup, train_speedup: FLOPs speedups of dev and of training examples, with the weights as they are.
         """
-        if self.step >= SETTLED * self.steps:
-            fraction = self.ratio() + self.excess / self.bert_cost  # that the last training batches needed
-            self.correction.assign(tf.clip_by_value(fraction * dev_speedup, 1 / LARGEST_CORRECTION, LARGEST_CORRECTION))
+        most = min(LARGEST_CORRECTION, self.speedup)  # the asked fraction is at most 1
+        self.correction.assign(tf.clip_by_value(dev_speedup / train_speedup, 1 / LARGEST_CORRECTION, most))
 
     def costs(self, outputs, attention_mask: tf.Tensor, eta: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """FLOPs of each example, [B] for AdapLeR and [B] for BERT.

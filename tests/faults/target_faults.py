@@ -125,8 +125,8 @@ TARGET_FAULTS = (
         "pass",
         RESUMED_TARGET,
     ),
-    Fault("dev does not correct the target", CALLBACKS, "speed_target.correct(", "str(", RESUMED_TARGET),
-    Fault("the correction inverted", TARGET, "fraction * dev_speedup", "1 / (fraction * dev_speedup)", CORRECTION),
+    Fault("dev does not correct the target", CALLBACKS, "target.correct(", "print(", RESUMED_TARGET),
+    Fault("the correction inverted", TARGET, "dev_speedup / train_speedup", "train_speedup / dev_speedup", CORRECTION),
     Fault(
         "a target's epoch chosen as published",
         STAGE_3_PROGRAM,

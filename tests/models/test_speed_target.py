@@ -119,26 +119,28 @@ def test_the_asked_ratio_falls_during_the_first_two_fifths_of_the_steps():
     assert ratios == pytest.approx([1.0, 0.625, 0.25, 0.25])
 
 
-def test_the_target_holds_for_dev():
+def test_a_corrected_target_holds_for_dev():
     """Dev needs 0.8 of the fraction that the training batches need, so these may take 1.25 times more."""
     target, eta = make_target(speedup=2.0, steps=100), bounded([0.25, 0.25, 0.25])
-    for step in range(1, 101):
+    settled = []
+    for _ in range(100):
         cost = 100.0 * (1.1 - tf.reduce_mean(eta))
         target.update(eta, cost, tf.constant(100.0))
-        if step in (20, 40, 60, 80):
-            target.correct(dev_speedup=float(100.0 / (0.8 * cost)))
-        if step == 40:
-            assert float(target.correction) == 1.0
+        settled.append(target.is_settled())
+        if settled[-1]:
+            target.correct(dev_speedup=float(100.0 / (0.8 * cost)), train_speedup=float(100.0 / cost))
     assert float(100.0 / (0.8 * cost)) == pytest.approx(2.0, rel=0.03)
+    assert float(target.correction) == pytest.approx(1.25) and settled.index(True) == 59
 
 
-@pytest.mark.parametrize("dev_speedup, correction", [(100.0, 2.0), (0.1, 0.5)])
-def test_the_correction_is_limited(dev_speedup, correction):
-    target = make_target(speedup=2.0, steps=10)
-    target.step.assign(6.0)
-    target.bert_cost.assign(100.0)
-    target.correct(dev_speedup)
-    assert float(target.correction) == correction
+@pytest.mark.parametrize(
+    "speedup, dev_speedup, correction", [(3.0, 9.0, 2.0), (3.0, 0.1, 0.5), (1.5, 9.0, 1.5), (3.0, 1.2, 1.2)]
+)
+def test_the_correction_is_limited(speedup, dev_speedup, correction):
+    """Also to the target: a fraction above 1 would ask for more than BERT needs."""
+    target = make_target(speedup)
+    target.correct(dev_speedup, train_speedup=1.0)
+    assert float(target.correction) == pytest.approx(correction)
 
 
 @pytest.mark.parametrize("speedup, steps", [(2.0, 60), (2.0, 1000), (5.0, 60), (5.0, 1000)])

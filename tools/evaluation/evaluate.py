@@ -84,10 +84,9 @@ def evaluation_summary(task: Task, model, examples: Examples, predictions: Predi
         Tasks of windows have the metrics of windows with evidence, and as document_<metric> those of documents, whose
         logits are the means over all of their windows that are in `examples`.
     """
-    flops = flops_per_example(model, predictions)
     return {
         **(_scores(task, examples, predictions.logits) if examples.labelled else {}),
-        "speedup": float(flops["bert"].sum() / flops["model"].sum()),
+        "speedup": flops_speedup(model, predictions),
         "mean_lengths": predictions.lengths.mean(axis=0).round(4).tolist(),
         "examples": len(examples),
     }
@@ -112,6 +111,12 @@ def flops_per_example(model, predictions: Predictions) -> dict[str, np.ndarray]:
     """FLOPs of each example: `bert`, plain BERT on its unpadded length, and `model`, this model; float64 [N]."""
     bert = bert_flops(model.config, predictions.lengths[:, 0])
     return {"bert": bert, "model": adapler_flops(model.config, predictions.lengths) if model.is_adapler else bert}
+
+
+def flops_speedup(model, predictions: Predictions) -> float:
+    """Total FLOPs of plain BERT over those of this model, without padding."""
+    flops = flops_per_example(model, predictions)
+    return float(flops["bert"].sum() / flops["model"].sum())
 
 
 def published_speedup(predictions: Predictions) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tools.data.examples import Examples
 from tools.data.tasks import Task
-from tools.evaluation.evaluate import Predictions, evaluation_summary, flops_per_example, predict, scored_rows
+from tools.evaluation.evaluate import Predictions, evaluation_summary, flops_speedup, predict, scored_rows
 from tools.evaluation.intervals import paired_difference
 from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 
@@ -22,8 +22,7 @@ def trim(model, dev: Examples, batch_size: int, target: float) -> float:
     """
 
     def speedup(scale: float) -> float:
-        flops = flops_per_example(model, predict(model, dev, batch_size, f"eta x {scale:.3f}", eta_scale=scale))
-        return float(flops["bert"].sum() / flops["model"].sum())
+        return flops_speedup(model, predict(model, dev, batch_size, f"eta x {scale:.3f}", eta_scale=scale))
 
     low, high, scale = np.log(LOWEST_SCALE), np.log(HIGHEST_SCALE), 1.0
     for _ in range(HALVINGS):

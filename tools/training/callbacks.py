@@ -1,4 +1,4 @@
-"""Keras callbacks: progress, and what is kept after each epoch."""
+"""Keras callbacks: progress, what is kept after each epoch, and the correction of a target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import Task
-from tools.evaluation.evaluate import evaluation_summary, predict
+from tools.evaluation.evaluate import evaluation_summary, flops_speedup, predict
 from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 from tools.runtime.checkpoints import save_model, save_weights
 from tools.runtime.fine_tuning_log import best_epochs
@@ -182,22 +182,17 @@ class KeepAdapLeR(EpochEnd):
         return self.choose(self.history)
 
     def extra_log_fields(self) -> dict:
-        encoder = self.model.bert.encoder
+        encoder, target = self.model.bert.encoder, self.model.objective.speed_target
         return {
             "lambda": float(encoder.removal_lambda.numpy()),
             "eta": encoder.eta.numpy().tolist(),
             "theta": encoder.theta.numpy().tolist(),
+            "correction": None if target is None else float(target.correction.numpy()),
         }
 
     def on_train_begin(self, logs=None):
         if not self.history:
             self.files.log.unlink(missing_ok=True)  # of an earlier run
-
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, logs)
-        speed_target = self.model.objective.speed_target
-        if speed_target is not None:
-            speed_target.correct(self.history[-1]["validation"]["speedup"])
 
     def resume(self, epochs: int) -> None:
         super().resume(epochs)
@@ -214,6 +209,28 @@ class KeepAdapLeR(EpochEnd):
             link_directory(self.files.last.with_suffix(""), self.files.chosen.with_suffix(""))
             link(self.files.last, self.files.chosen)
         write_json(self.files.log, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
+
+
+class HoldTargetOnDev(keras.callbacks.Callback):
+    """Corrects a speed target by what dev and training examples cost; follows the callback that scores dev.
+
+    From the end of the first epoch on at which the target has settled; without effect in runs of one or two epochs.
+
+    Args:
+        epoch_end: has the speedup of dev.
+        sample: training examples.
+    """
+
+    def __init__(self, epoch_end: EpochEnd, sample: Examples):
+        super().__init__()
+        self.epoch_end, self.sample = epoch_end, sample
+
+    def on_epoch_end(self, epoch, logs=None):
+        target, is_last = self.model.objective.speed_target, epoch + 1 == self.params["epochs"]
+        if target.is_settled() and not is_last:
+            predictions = predict(self.model, self.sample, self.epoch_end.batch_size, "FLOPs of training examples")
+            dev_speedup = self.epoch_end.history[-1]["validation"]["speedup"]
+            target.correct(dev_speedup, flops_speedup(self.model, predictions))
 
 
 def fastest_within_loss(metric: str, fine_tuned: float) -> Choice:

@@ -15,7 +15,7 @@ from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.runtime.arguments import TrainingArguments
 from tools.training.backup import Backup
-from tools.training.callbacks import EpochEnd, Progress, StopAtNaN
+from tools.training.callbacks import EpochEnd, HoldTargetOnDev, Progress, StopAtNaN
 
 
 def step_counts(training: TrainingArguments, examples: int) -> tuple[int, int]:
@@ -63,6 +63,9 @@ def fit(
         batches = examples.reshuffled_batches(training.batch_size, seed, finished, training.group_by_length)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
     every = [progress, StopAtNaN(), epoch_end, board, backup]
+    if model.objective.speed_target is not None:
+        sample = examples.take(np.arange(min(len(examples), len(epoch_end.dev))))
+        every.insert(every.index(epoch_end) + 1, HoldTargetOnDev(epoch_end, sample))
     try:
         model.fit(batches, epochs=training.epochs, initial_epoch=finished, verbose=0, callbacks=every)
     finally:
