@@ -196,6 +196,10 @@ def test_a_summary_lists_every_model_that_was_tried(whole_run, flags, tmp_path):
         evaluated.write_text(json.dumps(scores | change))
         with pytest.raises(UserError, match=message):
             summary_of(summarized, there.adaptive_models / chosen)
+    record = there.run_folder("fine_tune") / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"exit": "running"}))
+    with pytest.raises(UserError, match=r"fine_tune has not run to its end \(running\); continue it with --RESUME"):
+        summary_of(summarized, there.adaptive_models / chosen)
 
 
 def test_lr_mode_agrees_on_every_example(whole_run):

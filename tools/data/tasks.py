@@ -187,6 +187,8 @@ def get_task(name: str) -> Task:
     Raises:
         UserError: there is no such task.
     """
+    if name == CUSTOM:
+        raise UserError(f"this program takes no custom task; tasks are {', '.join(sorted(TABLE))}")
     if name not in TABLE:
         raise UserError(f"unknown task '{name}'; tasks are {', '.join(sorted(TABLE))}, {CUSTOM}")
     return TABLE[name]

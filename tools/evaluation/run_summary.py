@@ -51,12 +51,15 @@ def summary_of(run: Run, model_path: Path) -> dict:
     """Arguments, times and scores of all stages of a run.
 
     Raises:
-        UserError: a stage has not run, or an evaluation is not of the present weights.
+        UserError: a stage has not run to its end, or an evaluation is not of the present weights.
     """
     paths = run.paths
     best = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, paths))[0]
     records = {stage: _read(paths.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
     records["train_adapler"] = _read(paths.adapler_run_of(model_path) / "run.json")
+    for stage, record in records.items():
+        if record["exit"] != "finished":
+            raise UserError(f"the stage {stage} has not run to its end ({record['exit']}); continue it with --RESUME")
     summary = {
         "task": run.task.name,
         "metric": run.task.primary_metric,

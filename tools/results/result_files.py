@@ -14,7 +14,7 @@ LAYOUT = tomllib.loads(Path(__file__).with_name("layout.toml").read_text(encodin
 """Fixed text, columns of the tables, and goals."""
 PAPER = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
 """What the paper reports, and what the tasks cost that were not run."""
-PER_RUN = ("backbone_name", "data_seed", "data_dir", "gpu", "resume", "save_name")
+PER_RUN = ("backbone_name", "data_seed", "data_dir", "gpu", "multi_gpu", "resume", "save_name")
 """Flags in which the runs of one setting may differ."""
 OF_NO_MODEL = ("training", "loading", "faults")
 """Kinds of results that no trained model is needed for."""
@@ -64,12 +64,14 @@ def read_results(files: Sequence[Path]) -> list[dict]:
     """The contents of the files, in their order.
 
     Raises:
-        UserError: a file is damaged.
+        UserError: a file is missing or damaged.
     """
     results = []
     for file in files:
         try:
             results.append(json.loads(file.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UserError(f"cannot read {file}: {error.strerror}") from error
         except ValueError as error:
             raise UserError(f"{file} is damaged ({error}); make it again, or remove it") from error
     return results

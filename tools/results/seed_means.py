@@ -111,9 +111,9 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="summaries (default: all of directory/results/)")
     parser.add_argument("--TASK", "--task", help="only results of this task")
     arguments = parser.parse_args()
-    results = read_results(arguments.files or sorted(SUMMARIES.glob("*.json")))
-    runs = [result for result in results if kind(result) == "run" and "splits" in result]
     try:
+        results = read_results(arguments.files or sorted(SUMMARIES.glob("*.json")))
+        runs = [result for result in results if kind(result) == "run" and "splits" in result]
         records = seed_records([run for run in runs if arguments.TASK in (None, run["task"])])
         print(markdown(records, LAYOUT["columns"]["seeds"]))
     except UserError as error:

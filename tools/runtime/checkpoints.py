@@ -43,6 +43,8 @@ def resolve_backbone(task: str, backbone: str | None) -> str:
     return str(directory)
 
 
+NOT_CONVERTED = "stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
+
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, SafetensorError)
 """What transformers raises for files that are missing or damaged."""
 
@@ -132,7 +134,7 @@ def load_model(model_path: Path, backbone: str, task: Task, max_length: int, con
     if model_path.is_dir():
         model = load_backbone(str(model_path), task, max_length, trained=True)
         if converted and not model.is_adapler:
-            raise UserError(f"{model_path} holds a plain BERT, not an AdapLeR: leave out --LR_MODEL")
+            raise UserError(f"{model_path} holds a plain BERT; {NOT_CONVERTED}")
         return model
     model = load_backbone(backbone, task, max_length)
     if converted:
@@ -156,9 +158,7 @@ def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenc
         model, found = TFAdapLeRForSequenceClassification.from_pretrained(directory, output_loading_info=True)
     require_weights(str(directory), found["missing_keys"])
     if converted and not model.is_adapler:
-        raise UserError(
-            f"{directory} holds a plain BERT; stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
-        )
+        raise UserError(f"{directory} holds a plain BERT; {NOT_CONVERTED}")
     return model
 
 
