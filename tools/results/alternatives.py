@@ -64,18 +64,18 @@ def table(result: dict) -> str:
     return markdown(frame(result).to_dict("records"), POINT)
 
 
-def frame(result: dict) -> pandas.DataFrame:
+def frame(result: dict, batch: str = "32") -> pandas.DataFrame:
     """The points of a comparison, with columns for the table.
 
-    These are batch_1, batch_8 and batch_32, the percentiles of milliseconds per text; `time`, p50 in batches of 32;
-    `throughput`, texts per second there; and `front`, "yes" or "".
+    These are batch_1, batch_8 and batch_32, the percentiles of milliseconds per text; `time`, p50 in batches of
+    `batch`; `throughput`, texts per second in batches of 32; and `front`, "yes" or "".
 
     A point is on the Pareto front if no other is at least as fast and as good, and better in one of them.
     """
     points = pandas.DataFrame(result["points"])
     for size in ("1", "8", "32"):
         points[f"batch_{size}"] = [milliseconds[size] for milliseconds in points["milliseconds"]]
-    points["time"] = [percentiles["p50"] for percentiles in points["batch_32"]]
+    points["time"] = [percentiles["p50"] for percentiles in points[f"batch_{batch}"]]
     points["throughput"] = [rates["32"] for rates in points["texts_per_second"]]
     ordered = points.sort_values(["time", "score"], ascending=[True, False])
     is_best = ordered["score"] > ordered["score"].cummax().shift(fill_value=-float("inf"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools.results.alternatives import frame
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
-from tools.results.seed_means import seed_records
+from tools.results.seed_means import ENOUGH_SEEDS, seed_records
 
 TEXTS = LAYOUT["verdict"]
 GENERATED = "demo"
@@ -35,7 +35,8 @@ def times(alternatives: list[dict]) -> dict:
 
     `float32` and `int8` are AdapLeR's differences from the fine-tuned model in points, `gains` the times as speedups.
     """
-    cells, gains = {}, {}
+    cells = {f"{engine}_{batch}": "not measured" for engine in ENGINES for batch in (ONE, BATCH)}
+    gains = {}
     for engine, precision in ENGINES.items() if alternatives else ():
         plain, ours = (as_chosen(alternatives[0], engine, method) for method in ("BERT", "AdapLeR"))
         if plain is None or ours is None:
@@ -64,7 +65,8 @@ def verdict(results: Results) -> str:
         "Goals": goals(records) if records else TEXTS["no_runs"],
         "What is gained, and what it costs": gain(records) if records else TEXTS["no_runs"],
         "Time": time_sentence(with_times) if with_times else TEXTS["no_times"],
-        "Against int8 and smaller models": alternatives(results, with_times) if with_times else TEXTS["no_times"],
+        "Against plain BERT in int8": against_int8(results, with_times) if with_times else TEXTS["no_times"],
+        "Against smaller models": against_smaller(results, with_times) if with_times else TEXTS["no_times"],
         "Single short requests": " ".join(short_requests(results, with_times)),
         "What was not measured": not_measured(records),
     }
@@ -112,25 +114,48 @@ def time_sentence(records: list[dict]) -> str:
     return TEXTS["times"].format(list="; ".join(text.format(**record, batch=BATCH) for record in records))
 
 
-def alternatives(results: Results, records: list[dict]) -> str:
-    """On which tasks AdapLeR in int8 is on the front, and on which an alternative beats its chosen point."""
-    on_front, beaten, incomplete = [], [], []
+def against_int8(results: Results, records: list[dict]) -> str:
+    """How many times as fast AdapLeR is where both run in int8, and where int8 alone beats AdapLeR in TensorFlow."""
+    one, many = (
+        listing([f"{r['gains']['ONNX Runtime', batch]:.2f}x ({r['task']})" for r in records]) for batch in (ONE, BATCH)
+    )
+    first = []
+    for record in records:
+        result = timed(results, record)[0]
+        pair = as_chosen(result, "ONNX Runtime", "BERT"), as_chosen(result, "TensorFlow", "AdapLeR")
+        plain, ours = (point["milliseconds"][ONE]["p50"] for point in pair)
+        if plain < ours:
+            first.append(record["task"])
+    text = TEXTS["int8"].format(one=one, many=many, batch=BATCH)
+    return f"{text} {TEXTS['int8_first'].format(list=listing(first))}" if first else text
+
+
+def against_smaller(results: Results, records: list[dict]) -> str:
+    """Where another model beats AdapLeR's chosen point in int8, and how many of its settings are on the front."""
+    on_front, beaten, beaten_one, incomplete = [], [], [], []
     for record in records:
         result = timed(results, record)[0]
         points = frame(result)
         ours = points[(points["method"] == "AdapLeR") & (points["precision"] == "int8")]
         count = (ours["front"] == "yes").sum()
         if count:
-            on_front.append(f"{record['task']} ({count} of {len(ours)} settings)")
-        chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
-        others = [point for point in result["points"] if point["method"] != "AdapLeR"]
-        if chosen and frame({"points": [*others, chosen]})["front"].iloc[-1] != "yes":
-            beaten.append(record["task"])
+            on_front.append(f"{count} of {len(ours)} settings on {record['task']}")
+        for batch, tasks in ((BATCH, beaten), (ONE, beaten_one)):
+            if is_beaten(result, batch):
+                tasks.append(record["task"])
         if result["settings"]["not_trained"]:
             incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
-    names = {"on_front": listing(on_front) or "no task", "beaten": listing(beaten) or "no task"}
+    lists = {"on_front": on_front, "beaten": beaten, "beaten_one": beaten_one}
+    names = {name: listing(tasks) or "no task" for name, tasks in lists.items()}
     caveat = TEXTS["incomplete"].format(list=listing(incomplete)) if incomplete else ""
-    return f"{TEXTS['alternatives'].format(batch=BATCH, **names)} {caveat}"
+    return f"{TEXTS['smaller'].format(batch=BATCH, **names)} {caveat}"
+
+
+def is_beaten(result: dict, batch: str) -> bool:
+    """Whether another model is at least as good and as fast as AdapLeR's chosen point in int8."""
+    chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
+    others = [point for point in result["points"] if point["method"] != "AdapLeR"]
+    return frame({"points": [*others, chosen]}, batch)["front"].iloc[-1] != "yes"
 
 
 def short_requests(results: Results, records: list[dict]) -> list[str]:
@@ -163,10 +188,16 @@ def time_gains(variants: dict[str, dict]) -> list[tuple[str, float]]:
 
 
 def not_measured(records: list[dict]) -> str:
-    """BERT-base, and the paper's tasks without data."""
-    tasks = listing(without_data(records))
-    text = TEXTS["unmeasured" if tasks else "unmeasured_backbone"]
-    return text.format(backbones=backbones(records), tasks=tasks)
+    """BERT-base, times and seeds that are missing, and the paper's tasks without data."""
+    missing = {
+        "unmeasured_times": [record["task"] for record in records if not record["gains"]],
+        "unmeasured_seeds": [record["task"] for record in records if len(record["runs"]) < ENOUGH_SEEDS],
+        "unmeasured_tasks": without_data(records),
+    }
+    sentences = [TEXTS["unmeasured"].format(backbones=backbones(records))]
+    for name, tasks in missing.items():
+        sentences += [TEXTS[name].format(tasks=listing(tasks), seeds=ENOUGH_SEEDS)] if tasks else []
+    return " ".join(sentences)
 
 
 def listing(names: list[str]) -> str:

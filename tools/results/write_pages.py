@@ -24,7 +24,6 @@ from tools.results.variants import variants_table
 from tools.results.verdict import GENERATED, listing, short_requests, task_records, verdict, without_data
 
 COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
-HEADLINE_TASKS = 5
 COMMAND_FLAGS = ("target_speedup", "gamma", "phi", "max_length", "max_train_examples", "max_eval_examples")
 COMMAND_FLAGS += ("hold_out", "mixed_precision")
 """Flags of run_task.sh that the recipe or the published settings do not contain."""
@@ -84,10 +83,10 @@ def paper_part(records: list[dict]) -> list[str]:
 
 
 def no_help(results: Results, records: list[dict]) -> str:
-    """Short requests, and the tasks that miss their goal or may."""
+    """Short requests, and the tasks that miss their goal."""
     lines = short_requests(results, [record for record in records if record["gains"]])
     for record in records:
-        if record["goal"] not in ("reached", "no goal"):
+        if record["goal"].startswith("missed"):
             values = "{task}, goal {goal}: {difference:+.1f} points ({low:+.1f} to {high:+.1f}) at {speedup:.2f}x"
             lines.append(f"{values.format(**record)}, {record['mean_lengths'][0]:.0f} tokens a text.")
     return "\n".join(f"- {' '.join(line.split())}" for line in lines)
@@ -127,7 +126,7 @@ def looks(results: Results) -> list[dict]:
     if not shown:
         return results.looks
     table = pandas.DataFrame(shown).groupby(["date", "task", "setting"], as_index=False).agg({"seeds": join})
-    return results.looks + table.assign(why="current result, once a seed").to_dict("records")
+    return results.looks + table.assign(why="current result").to_dict("records")
 
 
 def task_page(results: Results, task: str, home: dict) -> list[str]:
@@ -174,7 +173,7 @@ def with_headline(readme: str, results: Results) -> str:
         raise UserError(f"{README} lacks a mark of its headline; restore it: git checkout {README.name}")
     order = list(LAYOUT["task_goals"]["speedups"])
     records = [record for record in task_records(results) if record["task"] in order]
-    records = sorted(records, key=lambda record: order.index(record["task"]))[:HEADLINE_TASKS]
+    records = sorted(records, key=lambda record: order.index(record["task"]))
     table = markdown(records, COLUMNS["headline"]) if records else ""
     parts = [verdict(results), table, *figure(results, f"{RESULTS.name}/")]
     block = "\n\n".join(filter(None, map(str.strip, parts)))

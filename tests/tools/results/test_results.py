@@ -265,7 +265,7 @@ def test_readme_headline_is_up_to_date(folder):
     assert with_headline(readme, COMMITTED) == readme and len(readme.splitlines()) <= 180
     made = with_headline(readme, read_folder(folder))
     (table,) = re.findall(r"(?:^\|.*\n)+", made.partition("<!-- end of headline -->")[0], re.MULTILINE)
-    assert [row[0] for row in cells(table)] == ["task", "sst2", "mrpc", "hatexplain", "imdb", "ag_news"]
+    assert [row[0] for row in cells(table)] == ["task", "sst2", "mrpc", "hatexplain", "imdb", "ag_news", "scitail"]
 
 
 def test_a_result_of_one_json_adds_itself(folder, tmp_path):
