@@ -122,17 +122,19 @@ def draw_points(axes, points: pandas.DataFrame) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     front = points[points["front"] == "yes"].sort_values("time")
-    times, scores = [*front["time"], points["time"].max()], [*front["score"], points["score"].max()]
-    axes.step(times, scores, where="post", zorder=1, **FRONT)
+    axes.step(front["time"], front["score"], where="post", zorder=1, **FRONT)
     for point in points.itertuples():
         errors = [[max(point.difference - point.low, 0)], [max(point.high - point.difference, 0)]]
         style = {"color": LAYOUT["colours"][point.method], "marker": MARKERS[f"{point.engine}, {point.precision}"]}
         axes.errorbar(point.time, point.score, yerr=errors, elinewidth=0.7, capsize=2, alpha=0.9, **style)
         if point.setting and point.precision == "int8":
-            axes.annotate(point.setting, (point.time, point.score), (5, 4), textcoords="offset points", fontsize=7)
+            offset, side = ((-5, 4), "right") if point.method == "AdapLeR" else ((5, -9), "left")
+            place = {"textcoords": "offset points", "horizontalalignment": side, "fontsize": 7}
+            axes.annotate(point.setting, (point.time, point.score), offset, **place)
         if point.method == "AdapLeR" and not point.setting:
             axes.plot(point.time, point.score, **RING)
     axes.axhline((points["score"] - points["difference"]).median() - LAYOUT["task_goals"]["loss"] / 100, **ONE_POINT)
+    axes.margins(x=0.22)  # room for the labels
     axes.set(xscale="log", xlabel="milliseconds per text, batches of 32")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
