@@ -29,6 +29,7 @@ class BackboneArguments(BenchmarkArguments):
 @argument_group("benchmark")
 class PrecisionArguments(BenchmarkArguments):
     model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
+    hold_out: PositiveInt | None = flag("as in the model's run: take this many training rows for validation", None)
     batch_size: PositiveInt = flag("examples per batch", 32)
 
 

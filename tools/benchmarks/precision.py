@@ -19,7 +19,7 @@ from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
 from tools.benchmarks.training import BATCHES, ROUNDS, training_step, with_saliency
 from tools.benchmarks.variants import POLICIES, lr_mode_graph
 from tools.data.loading import load_examples
-from tools.data.tasks import get_task
+from tools.data.tasks import get_task, hold_out
 from tools.evaluation.evaluate import evaluation_summary, lr_mode_agreement, predict
 from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers
 from tools.results.tables import precision_table
@@ -30,6 +30,8 @@ from tools.runtime.run import data_options
 
 def benchmark(arguments: PrecisionArguments) -> None:
     task, directory = get_task(arguments.task), model_directory(arguments.model_path)
+    if arguments.hold_out:
+        task = hold_out(task, arguments.hold_out)
     models, weights = {}, weights_checksum(directory)
     for name, policy in POLICIES.items():
         keras.mixed_precision.set_global_policy(policy)
