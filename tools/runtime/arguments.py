@@ -28,6 +28,15 @@ TARGET_TOLERANCE = 0.03
 TARGET_GAMMA = 0.05
 """Weight of the Contribution Predictors' loss when a run has a target speedup."""
 
+PUBLISHED_THRESHOLD_RATE = 5e-4
+"""Rate of eta and theta without a target."""
+
+THRESHOLD_DISTANCE = 1.5
+"""How far Adam may move a threshold in a run with a target: its rate times half of the steps."""
+
+TARGET_PREDICTOR_RATE = 1e-3
+"""Rate of the Contribution Predictors in a run with a target."""
+
 DEFAULT_MAX_LENGTH = 128
 """Tokens that an example is cut to when neither --MAX_LENGTH nor the model's directory says otherwise."""
 
@@ -149,10 +158,14 @@ class SpeedArguments:
     )
     save_name: str = flag("first part of the saved model's name", "run")
     speedup_learning_rate: PositiveFloat | None = flag(
-        "highest learning rate of eta and theta (default: 5e-4 as published; with a target 3 / steps)", None
+        f"highest learning rate of eta and theta (default: {PUBLISHED_THRESHOLD_RATE:g} as published; with a target "
+        f"{2 * THRESHOLD_DISTANCE:g} / steps)",
+        None,
     )
     cp_learning_rate: PositiveFloat | None = flag(
-        "highest learning rate of the Contribution Predictors (default: LEARNING_RATE; with a target 1e-3)", None
+        "highest learning rate of the Contribution Predictors (default: LEARNING_RATE; with a target "
+        f"{TARGET_PREDICTOR_RATE:g})",
+        None,
     )
     eta_init: FiniteFloat = flag("where eta starts", 0.25)
     distill: bool = flag("also learn from the logits of the best fine-tuned epoch (default with a target)", False)

@@ -13,17 +13,18 @@ from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.flops import adapler_flops, bert_flops
 from tools.flops.formulas import largest_speedup
-from tools.runtime.arguments import TARGET_GAMMA
+from tools.runtime.arguments import (
+    PUBLISHED_THRESHOLD_RATE,
+    TARGET_GAMMA,
+    TARGET_PREDICTOR_RATE,
+    THRESHOLD_DISTANCE,
+)
 from tools.runtime.checkpoints import load_backbone, load_weights
 from tools.runtime.run import Run
 from tools.training.fit import step_counts
 
-THRESHOLD_DISTANCE = 1.5
-"""How far Adam may move a threshold in a run with a target: its rate times half of the steps."""
-TARGET_PREDICTOR_RATE = 1e-3
-PUBLISHED_THRESHOLD_RATE = 5e-4
 DISTILLATION = 0.7
-"""Weight of the fine-tuned model's logits in the task loss, at temperature 2."""
+"""Weight of the fine-tuned model's logits in the task loss."""
 
 
 def make_model(run: Run) -> TFAdapLeRForSequenceClassification:
