@@ -29,8 +29,8 @@ class SpeedTarget(tf.Module):
     whose weight integrates the error, distributes the removal over the layers. Feedback after each step moves every
     eta by a multiple of the relative error. All gains are per run, so they hold for any number of steps.
 
-    Other texts than the training examples may need another fraction at the same thresholds. `correct` makes the target
-    hold for them: training is asked for `speedup / correction`.
+    Dev may need another fraction than the training examples at the same thresholds. `correct` makes the target hold for
+    dev: training is asked for `speedup / correction`.
 
     Args:
         speedup: ratio of summed FLOPs, BERT over AdapLeR, without padding; above 1.
@@ -55,7 +55,7 @@ class SpeedTarget(tf.Module):
         return 1.0 + (self.correction / self.speedup - 1.0) * progress
 
     def is_settled(self) -> bool:
-        """Whether 60 % of the steps are done."""
+        """Whether enough steps are done for `correct`."""
         return bool(self.step >= SETTLED * self.steps)
 
     def correct(self, dev_speedup: float, train_speedup: float) -> None:

@@ -166,7 +166,7 @@ RESULT_FAULTS = (
     Fault(
         "a killed alternative is compared",
         "tools/benchmarks/contenders.py",
-        'ours["exit"] != "finished"',
+        'ours["exit"] != run_record.FINISHED',
         "False",
         ("tests/tools/benchmarks/test_alternatives.py::test_an_alternative_that_was_trained_otherwise_is_left_out",),
     ),

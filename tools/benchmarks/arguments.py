@@ -7,7 +7,7 @@ from pathlib import Path
 from tools.data.tasks import TABLE
 from tools.runtime.argument_parser import argument_group, flag
 from tools.runtime.argument_types import NonNegativeFloat, PositiveInt, TokenCount
-from tools.runtime.arguments import DEFAULT_MAX_LENGTH
+from tools.runtime.arguments import DEFAULT_MAX_LENGTH, SAME_HOLD_OUT
 
 
 @argument_group("benchmark")
@@ -29,7 +29,7 @@ class BackboneArguments(BenchmarkArguments):
 @argument_group("benchmark")
 class PrecisionArguments(BenchmarkArguments):
     model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
-    hold_out: PositiveInt | None = flag("as in the model's run: take this many training rows for validation", None)
+    hold_out: PositiveInt | None = flag(SAME_HOLD_OUT, None)
     batch_size: PositiveInt = flag("examples per batch", 32)
 
 

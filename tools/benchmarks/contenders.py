@@ -163,7 +163,7 @@ def why_left_out(run: Run, alternative: Alternative) -> str | None:
     )
     if ours["exit"] is None:
         return "it was not trained"
-    if ours["exit"] != "finished":
+    if ours["exit"] != run_record.FINISHED:
         return f"its training did not finish: {ours['exit']}"
     if not compared["settings"]:
         return "the compared run has no run.json of stage 1, whose settings it must share"

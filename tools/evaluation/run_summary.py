@@ -29,7 +29,7 @@ from tools.results.tables import run_table
 from tools.runtime import fine_tuning_log
 from tools.runtime.checkpoints import load_model, saved_eta_scale, tokenizer_of, weights_checksum
 from tools.runtime.run import Run
-from tools.runtime.run_record import seconds
+from tools.runtime.run_record import FINISHED, seconds
 from tools.runtime.stage import run_stage
 
 
@@ -58,7 +58,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
     records = {stage: _read(paths.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
     records["train_adapler"] = _read(paths.adapler_run_of(model_path) / "run.json")
     for stage, record in records.items():
-        if record["exit"] != "finished":
+        if record["exit"] != FINISHED:
             raise UserError(f"the stage {stage} has not run to its end ({record['exit']}); continue it with --RESUME")
     summary = {
         "task": run.task.name,

@@ -16,6 +16,7 @@ from pathlib import Path
 from tools.common.errors import UserError
 from tools.runtime.argument_parser import argument_group, flag, parse
 from tools.runtime.argument_types import PositiveInt
+from tools.runtime.arguments import SAME_HOLD_OUT, HeldOutTaskArguments
 
 TASK_FLAGS = ("data_dir", "label_column", "hold_out", "max_eval_examples")
 """Flags that say which examples of --TASK are compared."""
@@ -34,7 +35,7 @@ class ExportArguments:
     task: str | None = flag("compare int8's score with float32's on this task's validation split", None)
     data_dir: Path | None = flag("folder of local data sets, <DATA_DIR>/<task>/<split>.* (default: the hub)", None)
     label_column: str = flag("label column of a custom task", "label")
-    hold_out: PositiveInt | None = flag("as in the model's run: take this many training rows for validation", None)
+    hold_out: PositiveInt | None = flag(SAME_HOLD_OUT, None)
     max_eval_examples: PositiveInt | None = flag("compare on this many examples", None)
     contributions: bool = flag("add an output: the contribution of each token at each layer", False)
 
@@ -61,7 +62,6 @@ from tools.inference.model_card import model_card
 from tools.inference.onnx_agreement import compare, random_texts, read_texts
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES
-from tools.runtime.arguments import HeldOutTaskArguments
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
 

@@ -54,7 +54,7 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
         parts += speeds if timed else [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
     parts += [*paper_part(records), PARTS["no_help"].format(list=no_help(results, records))]
     parts += rationale_part(results, link)
-    parts += [PARTS["protocol"].format(seeds=ENOUGH_SEEDS), markdown(looks(results), COLUMNS["looks"])]
+    parts += [protocol(results), PARTS["looks"], markdown(looks(results), COLUMNS["looks"])]
     tasks = sorted({run["task"] for run in results.runs + results.superseded})
     links = listing([f"[{task}]({link}{task}.md)" for task in tasks])
     return [*parts, PARTS["links"].format(tasks=links, benchmarks=f"{link}benchmarks.md")]
@@ -108,6 +108,19 @@ def rationale_part(results: Results, link: str) -> list[str]:
     if results.of("reviews"):
         parts.append(PARTS["figure"].format(title=PARTS["titles"]["review"], picture=f"{link}figures/review.png"))
     return parts
+
+
+def protocol(results: Results) -> str:
+    """How the results were made, and the tasks whose target dev did not correct yet."""
+    text = PARTS["protocol"].format(seeds=ENOUGH_SEEDS)
+    with_target = [run for run in results.runs if run["target_speedup"] and run["task"] != GENERATED]
+    earlier = {run["task"] for run in with_target if not any("correction" in epoch for epoch in epochs_of(run))}
+    return "\n".join([text, PARTS["uncorrected"].format(list=listing(sorted(earlier)))]) if earlier else text
+
+
+def epochs_of(run: dict) -> list[dict]:
+    """The logs of all epochs of a run, of every setting that was tried."""
+    return [epoch for tried in run["tried"] for epoch in tried["epochs"]]
 
 
 def looks(results: Results) -> list[dict]:

@@ -37,6 +37,9 @@ THRESHOLD_DISTANCE = 1.5
 TARGET_PREDICTOR_RATE = 1e-3
 """Rate of the Contribution Predictors in a run with a target."""
 
+SAME_HOLD_OUT = "as in the model's run: take this many training rows for validation"
+"""Help of --HOLD_OUT where a model exists already."""
+
 DEFAULT_MAX_LENGTH = 128
 """Tokens that an example is cut to when neither --MAX_LENGTH nor the model's directory says otherwise."""
 

@@ -43,8 +43,6 @@ def resolve_backbone(task: str, backbone: str | None) -> str:
     return str(directory)
 
 
-NOT_CONVERTED = "stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
-
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, SafetensorError)
 """What transformers raises for files that are missing or damaged."""
 
@@ -133,8 +131,8 @@ def load_model(model_path: Path, backbone: str, task: Task, max_length: int, con
         raise UserError(f"--MODEL_PATH {model_path} does not exist")
     if model_path.is_dir():
         model = load_backbone(str(model_path), task, max_length, trained=True)
-        if converted and not model.is_adapler:
-            raise UserError(f"{model_path} holds a plain BERT; {NOT_CONVERTED}")
+        if converted:
+            require_converted(model, model_path)
         return model
     model = load_backbone(backbone, task, max_length)
     if converted:
@@ -157,9 +155,17 @@ def load_saved(model_path: Path, converted: bool = False) -> TFAdapLeRForSequenc
     with loading(f"the model in {directory}"):
         model, found = TFAdapLeRForSequenceClassification.from_pretrained(directory, output_loading_info=True)
     require_weights(str(directory), found["missing_keys"])
-    if converted and not model.is_adapler:
-        raise UserError(f"{directory} holds a plain BERT; {NOT_CONVERTED}")
+    if converted:
+        require_converted(model, directory)
     return model
+
+
+def require_converted(model: TFAdapLeRForSequenceClassification, directory: Path) -> None:
+    """Raises UserError if the model from this directory is a plain BERT."""
+    if not model.is_adapler:
+        raise UserError(
+            f"{directory} holds a plain BERT; stage 3 (run_files/run_classification_w_lr.py) makes an AdapLeR"
+        )
 
 
 def require_weights(source: str, missing: list[str], optional: tuple[str, ...] = ()) -> None:

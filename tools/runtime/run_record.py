@@ -12,6 +12,9 @@ import tensorflow as tf
 from tools.common.atomic_files import write_json
 from tools.common.provenance import provenance
 
+FINISHED = "finished"
+"""`exit` of a run that has run to its end."""
+
 NOT_COMPARED = {"resume", "gpu", "multi_gpu", "data_dir", "backbone", "initial_model_path"}
 """Settings that a resumed run may change; of data and weights, checksums are compared instead."""
 

@@ -27,7 +27,7 @@ from tools.common.paths import TaskPaths
 from tools.runtime import devices
 from tools.runtime.program import errors_as_a_sentence
 from tools.runtime.run import Run
-from tools.runtime.run_record import RunRecord
+from tools.runtime.run_record import FINISHED, RunRecord
 
 
 def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
@@ -98,4 +98,4 @@ def _recorded(run: Run) -> Iterator[None]:
         with suppress(OSError):  # the disk may be full
             record.write(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
-    record.write("finished")
+    record.write(FINISHED)

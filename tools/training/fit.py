@@ -62,10 +62,11 @@ def fit(
     if training.reshuffle or training.group_by_length:
         batches = examples.reshuffled_batches(training.batch_size, seed, finished, training.group_by_length)
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
-    every = [progress, StopAtNaN(), epoch_end, board, backup]
+    scoring = [epoch_end]
     if model.objective.speed_target is not None:
         sample = examples.take(np.arange(min(len(examples), len(epoch_end.dev))))
-        every.insert(every.index(epoch_end) + 1, HoldTargetOnDev(epoch_end, sample))
+        scoring.append(HoldTargetOnDev(epoch_end, sample))
+    every = [progress, StopAtNaN(), *scoring, board, backup]
     try:
         model.fit(batches, epochs=training.epochs, initial_epoch=finished, verbose=0, callbacks=every)
     finally:

@@ -225,8 +225,8 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     assert "AdapLeR is 3.00x (ag_news) and 3.00x (sst2) as fast as plain BERT for one text" in int8
     assert int8.endswith("and 3.00x (ag_news) and 3.00x (sst2) in batches of 32.")
     smaller = sentence(folder, "Against smaller models")
-    assert "AdapLeR in int8 on ag_news in batches of 32, and on ag_news for one text at a time" in smaller
-    assert smaller.endswith("(no measured model is better and faster) are 2 of 2 settings on sst2.")
+    assert "AdapLeR in int8: in batches of 32 on ag_news, one text at a time on ag_news." in smaller
+    assert smaller.endswith("(no measured model beats it) at 2 of 2 settings on sst2.")
     missing = sentence(folder, "What was not measured")
     assert "mnli, qnli and dbpedia" in missing and "Times of hatexplain, imdb, mrpc and scitail." in missing
     assert "over seeds of ag_news, hatexplain, imdb, mrpc and scitail, which have fewer than 3." in missing
@@ -254,6 +254,15 @@ def test_alternatives_that_were_not_trained_are_said(tmp_path):
         result["settings"]["not_trained"] = left_out
         text = sentence(write_results(tmp_path / str(number), [run, result]), "Against smaller models")
         assert ("not compared: 1 on mrpc." in text) == bool(left_out)
+
+
+def test_runs_whose_target_dev_did_not_correct_are_said(tmp_path):
+    corrected, earlier = run_of("mrpc", 22, 2.0), run_of("scitail", 22, 2.0)
+    corrected["tried"][0]["epochs"][-1]["correction"] = 1.1
+    page = texts_of(write_results(tmp_path / "made", [corrected, earlier]))["RESULTS.md"]
+    assert "(CHANGELOG.md): scitail." in page
+    page = texts_of(write_results(tmp_path / "new", [corrected]))["RESULTS.md"]
+    assert "CHANGELOG.md" not in page
 
 
 def test_looks_at_test_sets_are_all_listed(folder):

@@ -23,6 +23,7 @@ from tools.data.examples import Examples
 from tools.data.tasks import custom_task
 from tools.runtime.arguments import AdapLeRTrainingArguments
 from tools.training import callbacks
+from tools.training import fit as fit_module
 from tools.training.adapler import make_target
 from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, KeepFineTuned, fastest_within_loss
 from tools.training.fit import fit
@@ -130,6 +131,40 @@ def test_an_interrupted_run_ends_as_one_that_was_not(run, tmp_path, interrupt, s
         assert expected[0] == 6 and all(abs(value) > 1e-3 for value in expected)
         assert expected[-1] != 1  # dev has corrected it
         assert actual == pytest.approx(expected, rel=1e-5)
+
+
+def test_dev_over_training_examples_corrects_a_settled_target(monkeypatch):
+    """Not before 60 % of the steps, and not after the last epoch, when nothing trains any more."""
+    sample, target = examples(0), make_target(TARGET, tiny.config(), 100, examples(0).lengths)
+    dev_scores = SimpleNamespace(history=[{"validation": {"speedup": 1.2}}], batch_size=4)
+    monkeypatch.setattr(callbacks, "predict", lambda model, seen, batch_size, desc: seen)
+    monkeypatch.setattr(callbacks, "flops_speedup", lambda model, seen: 1.0 if seen is sample else None)
+    callback = callbacks.HoldTargetOnDev(dev_scores, sample)
+    callback.set_model(SimpleNamespace(objective=SimpleNamespace(speed_target=target)))
+    callback.set_params({"epochs": 5})
+    corrections = []
+    for epoch, dev_speedup in enumerate((1.3, 1.3, 1.2, 1.1, 1.3)):
+        target.step.assign(20.0 * (epoch + 1))
+        dev_scores.history.append({"validation": {"speedup": dev_speedup}})
+        callback.on_epoch_end(epoch)
+        corrections.append(float(target.correction))
+    assert corrections == pytest.approx([1.0, 1.0, 1.2, 1.1, 1.1])
+
+
+def test_a_target_is_corrected_by_training_examples_in_the_seeds_order(tmp_path, monkeypatch):
+    seen = []
+
+    class Noted(callbacks.HoldTargetOnDev):
+        def __init__(self, epoch_end, sample):
+            super().__init__(epoch_end, sample)
+            seen.append((epoch_end, sample))
+
+    monkeypatch.setattr(fit_module, "HoldTargetOnDev", Noted)
+    epoch_end = train(tmp_path, train_on=examples(2, rows=20), speedup=TARGET)
+    ((noted, sample),) = seen
+    assert noted is epoch_end
+    expected = examples(2, rows=20).shuffled(5).token_checksums()[: len(epoch_end.dev)]
+    assert sample.token_checksums().tolist() == expected.tolist()
 
 
 def test_weights_of_worse_epochs_stay_until_the_backup(tmp_path, monkeypatch):
