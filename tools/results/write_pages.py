@@ -124,7 +124,7 @@ def epochs_of(run: dict) -> list[dict]:
 
 
 def looks(results: Results) -> list[dict]:
-    """Every look at a test set: those that were written down, and those that the current files show."""
+    """Every look at a test set by date: those that were written down, and those that the current files show."""
     shown = []
     for run in results.runs:
         if "test" in run["splits"]:
@@ -139,7 +139,8 @@ def looks(results: Results) -> list[dict]:
     if not shown:
         return results.looks
     table = pandas.DataFrame(shown).groupby(["date", "task", "setting"], as_index=False).agg({"seeds": join})
-    return results.looks + table.assign(why="current result").to_dict("records")
+    current = table.assign(why="current result").to_dict("records")
+    return sorted(results.looks + current, key=lambda look: look["date"])
 
 
 def task_page(results: Results, task: str, home: dict) -> list[str]:

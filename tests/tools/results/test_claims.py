@@ -258,7 +258,8 @@ def test_alternatives_that_were_not_trained_are_said(tmp_path):
 
 def test_runs_whose_target_dev_did_not_correct_are_said(tmp_path):
     corrected, earlier = run_of("mrpc", 22, 2.0), run_of("scitail", 22, 2.0)
-    corrected["tried"][0]["epochs"][-1]["correction"] = 1.1
+    for run, logged in (corrected, {"correction": 1.1}), (earlier, {}):
+        run["tried"][0]["epochs"] = [{"validation": {"accuracy": 0.9, "speedup": 2.0}, "eta": [0.5], **logged}]
     page = texts_of(write_results(tmp_path / "made", [corrected, earlier]))["RESULTS.md"]
     assert "(CHANGELOG.md): scitail." in page
     page = texts_of(write_results(tmp_path / "new", [corrected]))["RESULTS.md"]
