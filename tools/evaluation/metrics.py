@@ -42,7 +42,7 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "accuracy": accuracy_score,
     "f1": f1_score,
     "matthews": matthews_corrcoef,
-    "pearson": lambda labels, predictions: pearsonr(labels, predictions).statistic,
+    "pearson": lambda labels, predictions: pearsonr(labels, predictions).statistic if len(labels) > 1 else np.nan,
     "spearman": lambda labels, predictions: spearmanr(labels, predictions).statistic,
     "fnc_relative": fnc_relative,
     "fnc_score": fnc_score,
@@ -70,7 +70,7 @@ def same_answers(before: np.ndarray, after: np.ndarray, tolerance: float = SAME_
 def score(names: Sequence[str], labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     """Metrics of one split: labels [N], logits [N, labels] -> {name: value}, in the order of `names`.
 
-    A correlation with constant predictions is undefined and counts as 0.
+    A correlation of constant predictions, or of a single example, is undefined and counts as 0.
     """
     predictions = answers(logits)
     values = {name: float(METRICS[name](labels, predictions)) for name in names}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tools.common.errors import UserError
@@ -64,6 +65,7 @@ from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
+from tools.runtime.run import require_custom_columns
 
 LARGEST_FILE = 2e9
 """Bytes of weights that fit into one ONNX file."""
@@ -127,8 +129,10 @@ def write_graphs(
 def dev_set(arguments: ExportArguments, config) -> DevSet:
     """The validation split of --TASK; a custom task has the text columns of the model's config."""
     names = ("task", "data_dir", "label_column", "hold_out")
-    task = HeldOutTaskArguments(**{name: getattr(arguments, name) for name in names}, text_columns=config.text_columns)
-    return load_dev_set(task, arguments.max_eval_examples, config.num_labels)
+    task = HeldOutTaskArguments(**{name: getattr(arguments, name) for name in names})
+    require_custom_columns(task)
+    columned = replace(task, text_columns=config.text_columns)
+    return load_dev_set(columned, arguments.max_eval_examples, config.num_labels)
 
 
 def exported_config(name: str, model: TFAdapLeRForSequenceClassification, results: dict | None) -> dict:

@@ -46,7 +46,7 @@ class Run:
                 for another task.
         """
         task = make_task(arguments)
-        _require_custom_columns(arguments)
+        require_custom_columns(arguments)
         backbone = resolve_backbone(arguments.task, arguments.backbone)
         name = arguments.backbone_name or paths.backbone_name(backbone)
         model_path = getattr(arguments, "model_path", None)
@@ -92,7 +92,7 @@ class Run:
         return replace(self, paths=self.paths.seen_through(root))
 
 
-def _require_custom_columns(data: TaskArguments) -> None:
+def require_custom_columns(data: TaskArguments) -> None:
     """Raises UserError if columns are named for a task that has its own."""
     is_named = {
         "--TEXT_COLUMNS": data.text_columns is not None,

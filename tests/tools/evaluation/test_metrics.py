@@ -39,6 +39,7 @@ def test_correlations():
     expected = np.corrcoef(labels, logits[:, 0])[0, 1]
     assert score(["pearson"], labels, logits)["pearson"] == pytest.approx(expected)
     assert score(["spearman", "pearson"], labels, np.ones((4, 1))) == {"spearman": 0, "pearson": 0}
+    assert score(["spearman", "pearson"], labels[:1], logits[:1]) == {"spearman": 0, "pearson": 0}
 
 
 def test_answers():

@@ -58,6 +58,11 @@ def test_flags_of_a_task_need_one(saved_model, tmp_path, idle):
         export_model(saved_model, tmp_path / "exported", **idle)
 
 
+def test_a_label_column_needs_a_custom_task(saved_model, tmp_path):
+    with pytest.raises(UserError, match="--LABEL_COLUMN: only --TASK custom takes columns"):
+        export_model(saved_model, tmp_path / "exported", task="sst2", label_column="l")
+
+
 def test_int8_keeps_values_of_a_regression_within_a_tolerance(saved_model, tmp_path, capsys):
     directory = changed_copy(saved_model, tmp_path / "model", num_labels=1)
     exported = export_model(directory, tmp_path / "exported")
