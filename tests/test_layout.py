@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import layout_rules
+from tests import layout_rules, mutations
 from tools.common.paths import ROOT
 from tools.data.tasks import CUSTOM, TABLE
 from tools.runtime import forward_flags
@@ -163,3 +163,12 @@ def test_the_project_is_used_from_another_folder(tmp_path):
 
 def test_every_task_has_its_settings():
     assert {path.stem for path in (ROOT / "run_files/tasks").glob("*.sh")} == {*TABLE, CUSTOM} - {"ax"}
+
+
+def test_every_fault_has_its_place_in_the_sources_and_its_tests():
+    for fault in mutations.FAULTS:
+        assert mutations.mutated(fault)
+        for test in fault.tests:
+            file, *names = re.sub(r"\[.*\]$", "", test).split("::")
+            text = (ROOT / file).read_text(encoding="utf-8")
+            assert all(re.search(rf"^ *(def|class) {name}\b", text, re.MULTILINE) for name in names), test
