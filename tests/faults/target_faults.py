@@ -82,7 +82,9 @@ TARGET_FAULTS = (
     Fault(
         "ramp of the asked cost ignored", TARGET, "tf.minimum(self.step / (RAMP * self.steps), 1.0)", "1.0", ASKED_RATIO
     ),
-    Fault("asked ratio inverted", TARGET, "self.correction / self.speedup", "self.speedup / self.correction", ASKED_RATIO),
+    Fault(
+        "asked ratio inverted", TARGET, "self.correction / self.speedup", "self.speedup / self.correction", ASKED_RATIO
+    ),
     Fault("penalty without gradient", TARGET, "soft + tf.stop_gradient(count - soft)", "soft + (count - soft)", COSTS),
     Fault("penalty of the soft lengths", TARGET, "soft + tf.stop_gradient(count - soft)", "soft", COSTS),
     Fault("pressure not integrated", TARGET, "self.pressure.assign_add(", "self.pressure.assign(", UPDATE),
