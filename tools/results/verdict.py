@@ -113,7 +113,7 @@ def gains_of(records: list[dict], engine: str) -> dict[str, str]:
     spans = {}
     for name, batch in (("one", ONE), ("many", BATCH)):
         ordered = sorted((record["gains"][engine, batch], record["task"]) for record in records)
-        ends = [ordered[0], *ordered[1:][-1:]]
+        ends = dict.fromkeys((ordered[0], ordered[-1]))  # one, if there is one record
         spans[name] = " to ".join(f"{gain:.2f} ({task})" for gain, task in ends) + " times"
     return spans
 
