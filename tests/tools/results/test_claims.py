@@ -266,6 +266,14 @@ def test_alternatives_that_were_not_trained_are_said(tmp_path):
         assert ("not compared: 1 on mrpc." in text) == bool(left_out)
 
 
+def test_one_setting_on_the_front_is_not_enough_to_be_named(tmp_path):
+    run = run_of("mrpc", 22, 2.0)
+    result = alternatives_of(run)
+    assert "beats it) on mrpc." in sentence(write_results(tmp_path / "two", [run, result]), "Against smaller models")
+    result["points"] = [point for point in result["points"] if not point["setting"].startswith("eta_scale")]
+    assert "beats it) on no task." in sentence(write_results(tmp_path / "one", [run, result]), "Against smaller models")
+
+
 def test_runs_whose_target_dev_did_not_correct_are_said(tmp_path):
     corrected, earlier = run_of("mrpc", 22, 2.0), run_of("scitail", 22, 2.0)
     for run, logged in (corrected, {"correction": 1.1}), (earlier, {}):
