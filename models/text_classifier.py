@@ -24,7 +24,8 @@ class AdapLeRPredictor(TextPredictor):
         model, tokenizer: those of `model_dir`, if they are loaded already.
 
     Raises:
-        ValueError: eta_scale is negative or not finite, or is given for a model that is not converted.
+        ValueError: batch_size is less than 1, eta_scale is negative or not finite, or is given for a model that is not
+            converted.
 
     Example:
         predictor = AdapLeRPredictor("path/to/model")
@@ -40,6 +41,7 @@ class AdapLeRPredictor(TextPredictor):
         model: TFAdapLeRForSequenceClassification | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
     ):
+        super().__init__(batch_size)
         if tokenizer is None:
             tokenizer = AutoTokenizer.from_pretrained(model_dir)
         if model is None:
@@ -48,7 +50,6 @@ class AdapLeRPredictor(TextPredictor):
             raise ValueError("eta_scale needs an AdapLeR; this model is a plain BERT, which has no thresholds")
         self.tokenizer, self.model = tokenizer, model
         self.id2label, self.text_columns = self.model.config.id2label, self.model.config.text_columns
-        self.batch_size = batch_size
         self.eta_scale = None if eta_scale is None else checked("eta_scale", eta_scale)
 
     def encode(self, texts: list) -> list:

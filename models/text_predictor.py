@@ -27,9 +27,13 @@ class TextPredictor(ABC):
     BATCHES_AHEAD = 8
     """Number of batches of texts that are read together and sorted by length."""
 
-    batch_size: int
     id2label: Mapping[int, str]
     text_columns: list[str] | None
+
+    def __init__(self, batch_size: int):
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        self.batch_size = batch_size
 
     @abstractmethod
     def encode(self, texts: list[str | tuple[str, str]]) -> list[Encoding]:

@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -27,6 +26,7 @@ class PredictArguments:
     batch_size: PositiveInt = flag("texts per batch", 32)
     eta_scale: NonNegativeFloat | None = flag("factor on eta, more than 1 is faster (default: the model's)", None)
     int8: bool = flag("run the int8 file of a model exported to ONNX", False)
+    threads: PositiveInt | None = flag("threads of a model exported to ONNX (default: one per core)", None)
     shard: Shard | None = flag("only the I-th of N parts of the input, from 1", None)
 
 
@@ -36,7 +36,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from tools.common.errors import UserError
-from tools.data.files import stream_file
+from tools.data.files import find_text_columns, stream_file, stream_texts
 from tools.inference.resumable_output import ResumableOutput, file_versions
 from tools.runtime.program import run_program
 
@@ -44,46 +44,26 @@ from tools.runtime.program import run_program
 def predict(arguments: PredictArguments) -> None:
     if not arguments.input.is_file():
         raise UserError(f"--INPUT {arguments.input} is not a file")
-    rows = stream_file(arguments.input)
-    first = next(rows, None)
-    if first is None:
-        raise UserError(f"{arguments.input} has no rows")
-    indices = np.arange(1 + sum(1 for _ in rows))
+    if arguments.output.exists() and arguments.output.samefile(arguments.input):
+        raise UserError(f"--INPUT and --OUTPUT are both {arguments.input}; name another file for the answers")
+    directory, predictor = _load_predictor(arguments)
+    trained = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("text_columns")
+    columns = find_text_columns(arguments.input, trained, arguments.text_columns, ": --TEXT_COLUMNS")
+    indices = np.arange(sum(1 for _ in stream_file(arguments.input)))
     if arguments.shard:
         indices = np.array_split(indices, arguments.shard.parts)[arguments.shard.number - 1]
-    directory, predictor = _load_predictor(arguments)
-    columns = arguments.text_columns or _text_columns(directory, list(first))
-    missing = [column for column in columns if column not in first]
-    if missing:
-        raise UserError(
-            f"{arguments.input} has no column {', '.join(missing)}; --TEXT_COLUMNS can be {', '.join(first)}"
-        )
     output = ResumableOutput(arguments.output, _job(arguments, directory, columns))
     remaining = indices[output.done :]
-    answers = predictor.stream(_texts(arguments.input, columns, remaining))
+    texts = stream_texts(arguments.input, columns, start=int(remaining[0]) if len(remaining) else 0)
+    answers = predictor.stream(itertools.islice(texts, len(remaining)))
     lines = ({"index": int(index), **answer} for index, answer in zip(remaining, answers, strict=True))
     try:
         output.write(lines, total=len(indices))
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"{arguments.input}: {error}") from error
     print(arguments.output)
-
-
-def _texts(file: Path, columns: list[str], indices: np.ndarray) -> Iterator[str | tuple]:
-    """The text of each row, or the pair of texts; indices are consecutive.
-
-    Raises:
-        ValueError: a row has no text.
-    """
-    start = int(indices[0]) if len(indices) else 0
-    for index, row in zip(indices, itertools.islice(stream_file(file), start, None), strict=False):
-        for column in columns:
-            text = row.get(column)
-            if not isinstance(text, str):
-                raise ValueError(
-                    f"row {index} (from 0): column '{column}' holds {text!r:.100} where a text was expected"
-                )
-        yield row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
 
 
 def _load_predictor(arguments: PredictArguments):
@@ -101,10 +81,11 @@ def _load_predictor(arguments: PredictArguments):
                 "-r requirements-onnx.lock"
             ) from error
         precision = "int8" if arguments.int8 else "float32"
-        settings = arguments.batch_size, arguments.eta_scale, precision
+        settings = arguments.batch_size, arguments.eta_scale, precision, arguments.threads or 0
         return arguments.model_path, OnnxPredictor(arguments.model_path, *settings)
-    if arguments.int8:
-        raise UserError(f"--INT8 needs a model exported to ONNX; {arguments.model_path} has no model.onnx")
+    if arguments.int8 or arguments.threads:
+        flag_name = "--INT8" if arguments.int8 else "--THREADS"
+        raise UserError(f"{flag_name} needs a model exported to ONNX; {arguments.model_path} has no model.onnx")
     return _load_tensorflow(arguments)
 
 
@@ -119,12 +100,6 @@ def _load_tensorflow(arguments: PredictArguments):
         return directory, AdapLeRPredictor(directory, arguments.batch_size, arguments.eta_scale, **loaded)
     except ValueError as error:
         raise UserError(f"--ETA_SCALE {arguments.eta_scale} for {directory}: {error}") from error
-
-
-def _text_columns(directory: Path, names: list[str]) -> list[str]:
-    """The columns that the model was trained on; an only column (lines of a .txt) is the text, whatever its name."""
-    expected = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("text_columns") or ["text"]
-    return names if len(names) == len(expected) == 1 else expected
 
 
 def _job(arguments: PredictArguments, directory: Path, columns: list[str]) -> dict:

@@ -130,6 +130,12 @@ def test_predictor_takes_no_texts_and_empty_texts(saved_model):
     assert np.isfinite(predictor([""])[0]["score"])
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_predictor_refuses_batches_of_nothing(saved_model, size):
+    with pytest.raises(ValueError, match=f"batch_size is {size}"):
+        AdapLeRPredictor(saved_model, batch_size=size)
+
+
 def write_input(path, count=300):
     rng = np.random.default_rng(1)
     lines = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(count)]
@@ -200,6 +206,23 @@ def test_predict_refuses_an_input_without_rows(saved_model, tmp_path):
     (tmp_path / "in.txt").touch()
     with pytest.raises(UserError, match="no rows"):
         classify(saved_model, tmp_path / "in.txt", tmp_path / "out.jsonl")
+
+
+def test_predict_never_writes_over_its_input(saved_model, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"text": "good"}\n')
+    (tmp_path / "same.jsonl").symlink_to(file)
+    for out in (file, tmp_path / "same.jsonl"):
+        with pytest.raises(UserError, match="--INPUT and --OUTPUT are both"):
+            classify(saved_model, file, out)
+    assert file.read_text() == '{"text": "good"}\n'
+
+
+def test_predict_refuses_a_row_without_a_text_and_leaves_no_output(saved_model, tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "good"}\n{"text": null}\n')
+    with pytest.raises(UserError, match=r"^\S+in.jsonl: row 1 \(from 0\): column 'text' holds None"):
+        classify(saved_model, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 @pytest.mark.parametrize("wrong", ["--SHARD 4/3", "--TEXT_COLUMNS missing"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
+import itertools
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,48 @@ def stream_file(file: Path) -> Iterator[dict]:
         raise UserError(f"cannot read {file}: {type(error).__name__}: {error}") from error
 
 
+def find_text_columns(
+    file: Path, trained: Sequence[str] | None, named: Sequence[str] | None = None, hint: str = ""
+) -> list[str]:
+    """The columns that hold a file's texts.
+
+    Args:
+        trained: those that the model was trained on; a file's only column stands for an only one, whatever its name.
+        named: those that the user named, which go before.
+        hint: what the message of a missing column ends with.
+
+    Raises:
+        UserError: the file cannot be read, has no rows, or lacks a column.
+    """
+    names = list(next(stream_file(file), {}))
+    if not names:
+        raise UserError(f"{file} has no rows")
+    columns = list(named or trained or ["text"])
+    if len(names) == len(columns) == 1 and not named:
+        columns = names
+    missing = [column for column in columns if column not in names]
+    if missing:
+        which = ", which the model was trained on" if trained and not named else ""
+        raise UserError(f"{file} has no column {', '.join(missing)}{which}; it has {', '.join(names)}{hint}")
+    return columns
+
+
+def stream_texts(file: Path, columns: Sequence[str], start: int = 0) -> Iterator[str | tuple[str, ...]]:
+    """The text of each row from `start` on, or its texts if there are several columns.
+
+    Raises:
+        UserError: the file cannot be read, or a row has no text.
+    """
+    for index, row in enumerate(itertools.islice(stream_file(file), start, None), start):
+        texts = tuple(row.get(column) for column in columns)
+        for column, text in zip(columns, texts, strict=True):
+            if not isinstance(text, str):
+                raise UserError(
+                    f"{file}: row {index} (from 0): column '{column}' holds {text!r:.100} where a text was expected"
+                )
+        yield texts[0] if len(texts) == 1 else texts
+
+
 def _parsed(lines: Iterator[str], ending: str) -> Iterator[dict]:
     if ending == ".txt":
         yield from ({"text": line.rstrip("\n")} for line in lines)
@@ -81,16 +124,8 @@ def _parsed(lines: Iterator[str], ending: str) -> Iterator[dict]:
             yield row
 
 
-def reader_of(file: Path) -> str | None:
-    """Name of the `datasets` builder that reads the file, by its ending."""
-    return READERS.get(_ending(file))
-
-
 def _known_ending(file: Path) -> str:
-    if reader_of(file) is None:
+    ending = next((suffix for suffix in reversed(file.suffixes) if suffix != ".gz"), "")
+    if ending not in READERS:
         raise UserError(f"cannot read {file}: its ending is none of {', '.join(READERS)} (or these with .gz)")
-    return _ending(file)
-
-
-def _ending(file: Path) -> str:
-    return next((s for s in reversed(file.suffixes) if s != ".gz"), "")
+    return ending

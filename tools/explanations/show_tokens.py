@@ -9,6 +9,7 @@ python -m tools.explanations.show_tokens --MODEL_PATH DIR --TASK sst2 --SPLIT va
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -37,6 +38,9 @@ class ShowArguments:
             raise UserError(
                 "give one of --TEXT (with two texts for a pair), --INPUT, and --TASK with --SPLIT and --INDEX"
             )
+        written = [file for file in (self.html, self.json) if file and self.input and file.exists()]
+        if any(file.samefile(self.input) for file in written):
+            raise UserError(f"{self.input} is the file of --INPUT; name another file for what is written")
 
 
 if __name__ == "__main__":
@@ -46,7 +50,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tools.common.atomic_files import atomic_write, write_json
-from tools.data.files import read_file
+from tools.data.files import find_text_columns, stream_file, stream_texts
 from tools.data.rows import DataOptions, load_rows
 from tools.data.tasks import get_task
 from tools.explanations.token_traces import traces
@@ -72,7 +76,8 @@ def show_tokens(arguments: ShowArguments) -> None:
 
     rows = run()
     if arguments.html:
-        by_scale = {scale: run(scale) for scale in tqdm(SCALES, desc="eta_scale", leave=False)}
+        scales = sorted({*SCALES, model.eta_scale})
+        by_scale = {scale: run(scale) for scale in tqdm(scales, desc="eta_scale", leave=False)}
         with atomic_write(arguments.html) as temporary:
             temporary.write_text(as_page(by_scale, model.eta_scale), encoding="utf-8")
     if arguments.json:
@@ -84,29 +89,26 @@ def chosen_texts(arguments: ShowArguments, columns: list[str]) -> list[list[str]
     """The text or pair on the command line, or those of the rows of a file or task.
 
     Raises:
-        UserError: there is no such row or column, or there are too many rows.
+        UserError: there is no such row or column, a row has no text, or there are too many rows.
     """
     if arguments.text:
         return [arguments.text]
     if arguments.task:
         task = get_task(arguments.task)
-        rows, columns = load_rows(task, arguments.split, DataOptions(arguments.data_dir)), task.text_columns
+        rows = load_rows(task, arguments.split, DataOptions(arguments.data_dir))
+        number = len(rows)
+        texts = ([row[column] for column in task.text_columns] for row in rows.skip(min(arguments.index, number)))
     else:
-        rows = read_file(arguments.input)
-        if len(rows.column_names) == len(columns) == 1:
-            columns = rows.column_names  # an only column is the text, whatever its name
-        missing = set(columns) - set(rows.column_names)
-        if missing:
-            raise UserError(
-                f"{arguments.input} has no column {', '.join(sorted(missing))}, on which the model was trained"
-            )
-    if arguments.index >= len(rows):
-        raise UserError(f"--INDEX {arguments.index}: there are rows 0 to {len(rows) - 1}")
-    count = min(arguments.count or (1 if arguments.task else len(rows)), len(rows) - arguments.index)
+        columns = find_text_columns(arguments.input, columns)
+        number = sum(1 for _ in stream_file(arguments.input))
+        rows = stream_texts(arguments.input, columns, arguments.index)
+        texts = ([text] if isinstance(text, str) else list(text) for text in rows)
+    if arguments.index >= number:
+        raise UserError(f"--INDEX {arguments.index}: there are rows 0 to {number - 1}")
+    count = min(arguments.count or (1 if arguments.task else number), number - arguments.index)
     if count > MOST_TEXTS:
         raise UserError(f"{count} texts are too many for one page; --COUNT {MOST_TEXTS} is the most")
-    chosen = rows.select(range(arguments.index, arguments.index + count))
-    return [[row[column] for column in columns] for row in chosen]
+    return list(itertools.islice(texts, count))
 
 
 if __name__ == "__main__":

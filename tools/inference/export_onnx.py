@@ -9,6 +9,7 @@ score stay in float32.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -58,9 +59,10 @@ from transformers import PreTrainedTokenizerBase
 
 from models import TFAdapLeRForSequenceClassification
 from tools.common.atomic_files import atomic_directory, require_replaceable, write_json
+from tools.data.files import find_text_columns, stream_texts
 from tools.inference.int8_score import DevSet, describe, load_dev_set, write_int8
 from tools.inference.model_card import model_card
-from tools.inference.onnx_agreement import compare, random_texts, read_texts
+from tools.inference.onnx_agreement import compare, random_texts
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
@@ -69,6 +71,9 @@ from tools.runtime.run import require_custom_columns
 
 LARGEST_FILE = 2e9
 """Bytes of weights that fit into one ONNX file."""
+
+MAX_TEXTS = 1000
+"""Texts of a file that are compared."""
 
 
 def export_onnx(arguments: ExportArguments) -> None:
@@ -100,6 +105,11 @@ def export_onnx(arguments: ExportArguments) -> None:
     except OSError as error:
         raise UserError(f"cannot write --OUTPUT {arguments.output}: {error}") from error
     print(arguments.output)
+
+
+def read_texts(file: Path, text_columns: list[str] | None) -> list[str | tuple[str, ...]]:
+    """The first MAX_TEXTS texts of a file."""
+    return list(itertools.islice(stream_texts(file, find_text_columns(file, text_columns)), MAX_TEXTS))
 
 
 def write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, directory: Path) -> None:

@@ -109,7 +109,8 @@ def describe(record: dict | None) -> str:
     if record is None:
         return "Its score was not compared with that of float32; the export does it with --TASK."
     layers = ", ".join(map(str, record["float32_layers"]))
-    kept = f"Layers {layers} (counted from 0) stay in float32: int8 costs too much" if layers else "All layers are int8"
+    reason = f"in int8, they could cost {100 * ALLOWED_LOSS:g} points or more"
+    kept = f"Layers {layers} (counted from 0) stay in float32: {reason}" if layers else "All layers are int8"
     return (
         f"Against float32, its {record['metric']} on {record['examples']} validation examples of {record['task']} "
         f"changes by {record['difference']:+.4f} (95 %: {record['low']:+.4f} to {record['high']:+.4f}). {kept}."

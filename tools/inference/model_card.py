@@ -118,7 +118,7 @@ def _scores(results: dict | None) -> str:
         "examples": "{examples}",
         f"{results['metric']} of the fine-tuned BERT": "{fine_tuned:.4f}",
         results["metric"]: "{score:.4f}",
-        "difference (95 %)": "{low:+.4f} to {high:+.4f}",
+        "difference (95 %)": "{difference:+.4f} ({low:+.4f} to {high:+.4f})",
         "FLOPs speedup": "{speedup:.2f}x",
     }
     splits = results["splits"].items()

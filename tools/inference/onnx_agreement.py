@@ -11,14 +11,10 @@ from models import TFAdapLeRForSequenceClassification
 from models.text_classifier import run_model
 from models.text_predictor import Text, as_arrays
 from tools.common.errors import UserError
-from tools.data.files import read_file
 from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers
 from tools.inference.onnx_predictor import OnnxPredictor
 
 BATCH_SIZE = 32
-MAX_TEXTS = 1000
-"""Texts of a file that are compared."""
-
 LOGIT_TOLERANCE = 1e-4
 """Allowed difference of a logit in float32; for the logits of a text above 1, relative to the largest."""
 
@@ -72,23 +68,6 @@ def _expected(model, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     """TensorFlow's logits [B, labels] and lengths [B, L], and which texts are ties, bool [B]."""
     below, exact, above = (run_model(model, inputs, model.eta_scale * factor) for factor in (1 - TIE, 1, 1 + TIE))
     return exact["logits"], exact["lengths"], (below["lengths"] != above["lengths"]).any(axis=1)
-
-
-def read_texts(file: Path, text_columns: Sequence[str] | None) -> list[Text]:
-    """The first MAX_TEXTS texts of a file; an only column is the text, whatever its name.
-
-    Raises:
-        UserError: it cannot be read, has no rows, or lacks a column.
-    """
-    rows = read_file(file)
-    columns = text_columns or ["text"]
-    columns = rows.column_names if len(rows.column_names) == len(columns) == 1 else columns
-    missing = [column for column in columns if column not in rows.column_names]
-    if missing or len(rows) == 0:
-        lack = f"no column {', '.join(missing)}, which the model was trained on" if missing else "no rows"
-        raise UserError(f"--TEXTS {file} has {lack}")
-    texts = zip(*(rows[column][:MAX_TEXTS] for column in columns), strict=True)
-    return [text if len(text) == 2 else text[0] for text in texts]
 
 
 def random_texts(directory: Path, count: int = 16) -> list[Text]:

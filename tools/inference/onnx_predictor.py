@@ -34,6 +34,7 @@ class OnnxPredictor(TextPredictor):
 
     Raises:
         UserError: `directory` is no exported model, ONNX Runtime cannot run it, or a setting is out of range.
+        ValueError: batch_size is less than 1.
 
     Example:
         predictor = OnnxPredictor("path/to/exported", precision="int8")
@@ -48,6 +49,7 @@ class OnnxPredictor(TextPredictor):
         precision: str = "float32",
         threads: int = 0,
     ):
+        super().__init__(batch_size)
         if precision not in MODEL_FILES:
             raise UserError(f"precision is '{precision}', it can be {' or '.join(MODEL_FILES)}")
         directory = Path(directory)
@@ -61,7 +63,6 @@ class OnnxPredictor(TextPredictor):
         except Exception as error:  # tokenizers raises no narrower class
             raise UserError(f"{directory} is not a directory that export_onnx wrote: {error}") from error
         self.session = _load_session(directory / MODEL_FILES[precision], threads)
-        self.batch_size = batch_size
         self.eta_scale = None if eta_scale is None else self._checked_eta_scale(eta_scale)
 
     def encode(self, texts: list[str | tuple[str, str]]) -> list[Encoding]:

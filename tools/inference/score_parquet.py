@@ -80,8 +80,9 @@ def score(arguments: ScoreArguments) -> None:
     """Writes the files that OUTPUT lacks, and those whose file of texts was changed.
 
     Raises:
-        UserError: there are no files, INPUT is OUTPUT, a file lacks a column or cannot be read, a text is missing, or
-            OUTPUT holds answers of another model or setting, or of a job that is not known.
+        UserError: the model cannot be loaded or a setting does not fit it, there are no files, INPUT is OUTPUT, a file
+            lacks a column or cannot be read, a text is missing, or OUTPUT holds answers of another model or setting, or
+            of a job that is not known.
     """
     settings = {
         "directory": str(arguments.model_path.absolute()),
@@ -90,7 +91,8 @@ def score(arguments: ScoreArguments) -> None:
         "precision": "int8" if arguments.int8 else "float32",
         "threads": 1,
     }
-    text_columns = arguments.text_columns or OnnxPredictor(**settings).text_columns or ["text"]
+    predictor = OnnxPredictor(**settings)  # refuses a wrong setting before anything is written
+    text_columns = arguments.text_columns or predictor.text_columns or ["text"]
     pending = rows_of_files(arguments.input, arguments.output, text_columns)
     keep_job(arguments.output, job_of(arguments), [Path(path) for path in pending])
     pending = {path: rows for path, rows in pending.items() if not (arguments.output / Path(path).name).exists()}
@@ -153,7 +155,7 @@ def score_files(pending: dict[str, int], scorer: type, scorer_arguments: dict, a
                 collected[path].append(row)
                 if len(collected[path]) == pending[path]:
                     write_answers(arguments.output / Path(path).name, collected.pop(path))
-        except ray.exceptions.RayTaskError as error:
+        except ray.exceptions.RayError as error:
             reason = re.search(r"^[\w.]*Error: (.*)", str(error), re.MULTILINE)  # the worker's
             raise UserError(f"cannot score {arguments.input}: {reason[1] if reason else error}") from error
 

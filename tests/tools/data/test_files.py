@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tools.common.errors import UserError
-from tools.data.files import read_file, stream_file
+from tools.data.files import find_text_columns, read_file, stream_file, stream_texts
 
 TEXTS = ["good", "", "None", "NA", "a, b", 'a "quoted" word', "two\nlines", "ünï\u2028code", "x" * 200_000, " padded "]
 
@@ -39,6 +39,42 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_text(tmp_path):
     (tmp_path / "in.txt").write_bytes("\ufeffgood\r\n".encode())
     for ending in ("csv", "txt"):
         assert list(stream_file(tmp_path / f"in.{ending}")) == [{"text": "good"}]
+
+
+def test_texts_come_from_the_columns_of_the_model_or_of_the_user(tmp_path):
+    file, lines = tmp_path / "in.csv", tmp_path / "in.txt"
+    file.write_text("number,first,second\n1,a,b\n2,c,\n")
+    lines.write_text("a\nb\nc\n")
+    assert find_text_columns(file, ["second", "first"]) == ["second", "first"]
+    assert find_text_columns(file, ["sentence"], ["number"]) == ["number"]
+    assert find_text_columns(lines, None) == find_text_columns(lines, ["sentence"]) == ["text"]
+    assert list(stream_texts(file, ["second", "first"])) == [("b", "a"), ("", "c")]
+    assert list(stream_texts(file, ["number"])) == ["1", "2"]
+    assert list(stream_texts(lines, ["text"], start=2)) == ["c"]
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        ((["sentence"],), "no column sentence, which the model was trained on; it has number, text"),
+        ((None, ["a", "text"], ": --FLAG"), "no column a; it has number, text: --FLAG"),
+    ],
+)
+def test_missing_columns_are_refused(tmp_path, columns, message):
+    (tmp_path / "in.jsonl").write_text('{"number": 1, "text": "a"}\n')
+    with pytest.raises(UserError, match=message):
+        find_text_columns(tmp_path / "in.jsonl", *columns)
+
+
+def test_a_row_without_a_text_is_refused(tmp_path):
+    file = tmp_path / "in.jsonl"
+    for number, row in enumerate(("{}", '{"text": null}', '{"text": 3}')):
+        file.write_text('{"text": "a"}\n' * number + row)
+        with pytest.raises(UserError, match=rf"in.jsonl: row {number} \(from 0\): column 'text' holds"):
+            list(stream_texts(file, ["text"]))
+    file.write_text("")
+    with pytest.raises(UserError, match="no rows"):
+        find_text_columns(file, None)
 
 
 PACKED = gzip.compress(b"text" * 99, mtime=0)

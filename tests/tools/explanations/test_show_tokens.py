@@ -139,6 +139,22 @@ def test_too_many_texts_are_refused(tmp_path):
         chosen_texts(arguments, ["question", "text"])
 
 
+def test_texts_of_a_file_are_strings_in_their_order(tmp_path):
+    file = tmp_path / "texts.csv"
+    file.write_text("first,second\n1,2\n3,4\n5,6\n")
+    arguments = parse([ShowArguments], "", ["--model_path", "m", "--input", str(file), "--index", "1"])
+    assert chosen_texts(arguments, ["second", "first"]) == [["4", "3"], ["6", "5"]]
+    assert chosen_texts(arguments, ["first"]) == [["3"], ["5"]]
+
+
+def test_the_page_is_never_written_over_the_texts(tmp_path, capsys):
+    file = tmp_path / "texts.txt"
+    file.write_text("a film\n")
+    with pytest.raises(SystemExit, match="2"):
+        parse([ShowArguments], "", ["--model_path", "m", "--input", str(file), "--html", str(file)])
+    assert f"{file} is the file of --INPUT" in capsys.readouterr().err
+
+
 def dom_after(page, script: str, *flags: str) -> str:
     """The page's document in a headless browser after a script ran in it."""
     changed = page.with_name("changed.html")

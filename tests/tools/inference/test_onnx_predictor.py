@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from models import AdapLeRPredictor
-from run_files.predict import PredictArguments, predict
+from run_files.predict import PredictArguments, _load_predictor, predict
 from tests.tiny_task import run, run_here
 from tests.tools.inference.exports import TEXTS, changed_copy, export_model
 from tools.common.errors import UserError
@@ -192,8 +192,16 @@ def test_predict_takes_an_exported_directory(saved_model, exported, tmp_path):
     assert [answer["score"] for answer in classify(exported, tmp_path, "int8.jsonl", "--INT8")] == [
         pytest.approx(answer["score"], abs=1e-6) for answer in int8
     ]
-    with pytest.raises(UserError, match="--INT8 needs a model exported to ONNX"):
-        classify(saved_model, tmp_path, "int8.jsonl", "--INT8")
+    for flags in (["--INT8"], ["--THREADS", "1"]):
+        with pytest.raises(UserError, match=f"{flags[0]} needs a model exported to ONNX"):
+            classify(saved_model, tmp_path, "refused.jsonl", *flags)
+
+
+@pytest.mark.parametrize(("flags", "threads"), [([], 0), (["--THREADS", "3"], 3)])
+def test_predict_passes_the_number_of_threads(exported, flags, threads):
+    arguments = parse([PredictArguments], "", ["--MODEL_PATH", str(exported), "--INPUT", "i", "--OUTPUT", "o", *flags])
+    _, predictor = _load_predictor(arguments)
+    assert predictor.session.get_session_options().intra_op_num_threads == threads
 
 
 def test_predict_names_the_package_that_an_exported_model_needs(exported, tmp_path, monkeypatch):

@@ -73,6 +73,14 @@ def test_a_missing_text_is_refused_by_its_row(exported, tmp_path):
     assert [file.name for file in (tmp_path / "answers").iterdir()] == ["job.json"]
 
 
+def test_a_wrong_model_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "texts").mkdir()
+    pq.write_table(pa.table({"text": ["good"]}), tmp_path / "texts" / "a.parquet")
+    with pytest.raises(UserError, match="not a directory that export_onnx wrote"):
+        score_folder(tmp_path / "no_model", tmp_path / "texts", tmp_path / "answers", "--TEXT_COLUMNS", "text")
+    assert not (tmp_path / "answers").exists()
+
+
 @pytest.mark.parametrize("wrong", ["empty folder", "no parquet", "other column", "same folder"])
 def test_wrong_folders_are_refused_before_ray_starts(exported, tmp_path, monkeypatch, wrong):
     monkeypatch.setattr(sys.modules["ray"], "init", None)
