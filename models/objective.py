@@ -35,8 +35,10 @@ class Objective:
         gamma: weight of the Contribution Predictors' loss (paper, equation 7).
         phi: weight of the length loss (paper, equation 8).
         class_weights: one factor per label, or None.
-        acc_steps: micro-batches into which a batch is split to save memory; the update equals that of the whole batch.
-        clip_norm: largest global norm of a group's gradient, or None.
+        acc_steps: micro-batches into which a batch is split to save memory; the update is that of the whole batch
+            unless it is clipped.
+        clip_norm: largest global norm of a group's gradient, or None. With one micro-batch the norm counts each
+            occurrence of a token by itself, as published; with several it is that of the summed gradients.
         speed_target: a FLOPs speedup to train for, in place of phi; converted models only.
         distillation: weight of the divergence from `teacher_logits` in the targets; the task loss has the rest.
         temperature: of the distillation.

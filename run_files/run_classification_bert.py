@@ -21,8 +21,9 @@ from tools.data.loading import load_examples
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
 from tools.runtime.fine_tuning_log import SALIENCY_EPOCHS, best_epochs
 from tools.runtime.run import Run
+from tools.runtime.run_record import SCORES
 from tools.runtime.stage import run_stage
-from tools.training.callbacks import SCORES, KeepFineTuned
+from tools.training.callbacks import KeepFineTuned
 from tools.training.fit import fit, step_counts
 
 

@@ -34,9 +34,10 @@ from tools.runtime import fine_tuning_log
 from tools.runtime.arguments import ALLOWED_LOSS
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights, save_model
 from tools.runtime.run import Run
+from tools.runtime.run_record import SCORES
 from tools.runtime.stage import run_stage
 from tools.training.adapler import compile_model, make_model
-from tools.training.callbacks import SCORES, AdapLeRFiles, KeepAdapLeR, best_near_target, fastest_within_loss
+from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, best_near_target, fastest_within_loss
 from tools.training.fit import fit
 
 

@@ -44,7 +44,11 @@ done
 for _ in "${pids[@]}"; do
   wait -n || {
     code=$?
-    echo "error: a worker ended with exit code $code; add --RESUME to go on after the last finished epoch" >&2
+    advice="; add --RESUME to go on after the last finished epoch"
+    if [ "$code" = 2 ]; then
+      advice="" # the input is wrong, as its message says
+    fi
+    echo "error: a worker ended with exit code $code$advice" >&2
     stop
     exit "$code"
   }

@@ -47,16 +47,25 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             if file.is_file():
                 with open(file, "rb") as opened:
                     os.fsync(opened.fileno())
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-            os.replace(path, old / path.name)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
+        old = move_aside(path)
+        os.replace(temporary, path)
+        if old is not None:
+            shutil.rmtree(old.parent)
         os.chmod(path, 0o755)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_aside(path: Path) -> Path | None:
+    """Moves a directory into a hidden one beside it, and returns where it is; None if there is no such directory.
+
+    `clear_leftovers` moves it back unless something else has its name by then; the caller removes the hidden one.
+    """
+    if not path.exists():
+        return None
+    hidden = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    os.replace(path, hidden / path.name)
+    return hidden / path.name
 
 
 def link(source: Path, path: Path) -> None:

@@ -90,6 +90,11 @@ class TaskPaths:
         """Weights after epoch `epoch`, counted from 1."""
         return self.models / f"bert_{self.task}_{epoch}.h5"
 
+    @property
+    def all_fine_tuned(self) -> list[Path]:
+        """Weights of every epoch."""
+        return sorted(self.models.glob(f"bert_{self.task}_*.h5"))
+
     def saliencies(self, split: str) -> Path:
         return self.root / "data" / "sals" / split
 

@@ -28,7 +28,7 @@ def fnc_rows(files: tuple[str, ...], stamp: tuple) -> Iterator[dict]:
     bodies = {row["Body ID"]: row["articleBody"] for row in stream_file(Path(files[0]))}
     for number, row in enumerate(stream_file(Path(files[1]))):
         if row["Body ID"] not in bodies:
-            raise UserError(f"{files[1]}, row {number}: no body {row['Body ID']!r} in {files[0]}")
+            raise UserError(f"{files[1]}, row {number} (from 0): no body {row['Body ID']!r} in {files[0]}")
         yield {"Headline": row["Headline"], "articleBody": bodies[row["Body ID"]], "Stance": row["Stance"]}
 
 

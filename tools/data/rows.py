@@ -16,7 +16,7 @@ from tools.common import paths
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.data import demo_task, phrases, readers
-from tools.data.files import READERS, read_file, reader_of
+from tools.data.files import READERS, read_file
 from tools.data.tasks import CUSTOM, Task, custom_task
 
 SPLIT_SEED = 1234
@@ -42,21 +42,28 @@ def make_custom_task(data_dir: Path | None, text_columns: Sequence[str], label_c
     Integer labels 0..k-1 keep their numbers.
 
     Raises:
-        UserError: there is no DATA_DIR, no file for training or validation, no such column, or only one label.
+        UserError: there is no DATA_DIR, no file for training or validation, no such column, a name that a text column
+            cannot have, a row without a label, or only one label.
     """
     if data_dir is None:
         raise UserError("--TASK custom needs --DATA_DIR, a folder with train.*, validation.* and perhaps test.*")
+    if len(text_columns) > 2 or len(set(text_columns)) < len(text_columns):
+        raise UserError(f"--TEXT_COLUMNS {' '.join(text_columns)}: one column or two different ones are expected")
+    if reserved := set(text_columns) & {"row_id", "label", label_column}:
+        raise UserError(f"--TEXT_COLUMNS: a text column cannot be called '{min(reserved)}'; rename it in the files")
     file = find_split_file(data_dir, "train", "train")
     rows = read_file(file)
     if label_column not in rows.column_names:
         raise UserError(f"{file} has no column '{label_column}'; it has {', '.join(rows.column_names)}: --LABEL_COLUMN")
     given = rows[label_column][:]
+    empty = next((row for row, label in enumerate(given) if label is None or not str(label).strip()), None)
+    if empty is not None:
+        raise UserError(f"{file}, row {empty} (from 0): column '{label_column}' is empty where a label was expected")
     if not all(isinstance(label, int | str) for label in given) or len(set(given)) < 2:
         raise UserError(f"{file}: column '{label_column}' needs at least two labels, integers or strings: {given[:5]}")
     names = tuple(map(str, sorted(set(given), key=lambda label: (str(type(label)), label))))
     find_split_file(data_dir, "validation", "validation")
-    tested = any(reader_of(file) for file in data_dir.glob("test.*"))
-    splits = ["train", "validation", *(["test"] if tested else [])]
+    splits = ["train", "validation", *(["test"] if _split_files(data_dir, "test") else [])]
     return custom_task(tuple(text_columns), label_column, names, splits)
 
 
@@ -70,7 +77,7 @@ def load_rows(task: Task, split: str, options: DataOptions, with_rationale: bool
         UserError: the split does not exist or cannot be read, a column is missing, a label is out of range, or the task
             knows no groups to split by.
     """
-    held_out = split == "validation" and "validation" not in task.splits
+    held_out = split == "validation" and "validation" not in task.splits and "train" in task.splits
     if split not in task.splits and not held_out:
         raise UserError(f"{task.name} has no {split} split; it has {', '.join(task.splits)}")
     if options.by_group and task.group_column is None:
@@ -166,12 +173,21 @@ def find_split_file(folder: Path, split: str, hub_split: str) -> Path:
     """The file <folder>/<split>.<known ending>, perhaps gzipped; the hub's name of the split comes first.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or more than one.
     """
-    found = [file for name in (hub_split, split) for file in sorted(folder.glob(f"{name}.*")) if reader_of(file)]
+    found = _split_files(folder, hub_split) or _split_files(folder, split)
     if not found:
         raise UserError(f"no file {folder / split} with one of the endings {', '.join(READERS)} (or these with .gz)")
+    if len(found) > 1:
+        names = " and ".join(file.name for file in found)
+        raise UserError(f"{folder} has {names} for one split; leave one of them there")
     return found[0]
+
+
+def _split_files(folder: Path, name: str) -> list[Path]:
+    """The files that can hold a split; <name>.old.csv is none."""
+    files = (folder / f"{name}{ending}{packed}" for ending in READERS for packed in ("", ".gz"))
+    return [file for file in files if file.exists()]
 
 
 def _where(task: Task, split: str, data_dir: Path | None) -> str:
@@ -187,7 +203,7 @@ def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> dat
         rows = rows.map(task.convert, desc=where) if task.convert else rows
     except KeyError as error:
         raise UserError(f"{where} has no column {error}; it has {', '.join(rows.column_names)}") from error
-    unlabelled = split == "test" and task.label_column not in rows.column_names
+    unlabelled = split.startswith("test") and task.label_column not in rows.column_names
     needed = (*task.text_columns, *([] if unlabelled else [task.label_column]))
     missing = [column for column in needed if column not in rows.column_names]
     if missing:
@@ -208,7 +224,7 @@ def _check_texts(where: str, rows: datasets.Dataset, column: str, empty_allowed:
     """Raises UserError for the first row whose text is missing, not UTF-8 or, unless allowed, empty."""
     texts = rows.with_format("arrow")[column][:]
     if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
-        raise UserError(f"{where}, row 0: column '{column}' holds {texts.type} where a text was expected")
+        raise UserError(f"{where}, row 0 (from 0): column '{column}' holds {texts.type} where a text was expected")
     try:
         texts.validate(full=True)
     except pa.ArrowInvalid as error:
@@ -216,7 +232,7 @@ def _check_texts(where: str, rows: datasets.Dataset, column: str, empty_allowed:
     empty = pc.is_null(texts) if empty_allowed else pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
     number = pc.index(empty, True).as_py()  # -1: none
     if number >= 0:
-        raise UserError(f"{where}, row {number}: column '{column}' is empty where a text was expected")
+        raise UserError(f"{where}, row {number} (from 0): column '{column}' is empty where a text was expected")
 
 
 def _rationales(task: Task, rows: datasets.Dataset, where: str) -> list[list[int]]:
@@ -239,7 +255,8 @@ def _label_ids(task: Task, where: str, labels: list, hidden_allowed: bool) -> np
     else:
         bad = [i for i, label in enumerate(ids) if not isinstance(label, int) or not -1 <= label < len(names)]
         bad += [] if hidden_allowed else [i for i, label in enumerate(ids) if label == -1]
-        expected = f"one of {', '.join(f'{number} ({name})' for name, number in names.items())}"
+        allowed = names if task.name == CUSTOM else (f"{number} ({name})" for name, number in names.items())
+        expected = f"one of {', '.join(allowed)}"
     if bad:
-        raise UserError(f"{where}, row {min(bad)}: label {labels[min(bad)]!r} where {expected} was expected")
+        raise UserError(f"{where}, row {min(bad)} (from 0): label {labels[min(bad)]!r} where {expected} was expected")
     return np.array(ids, np.int32 if names else np.float32)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from tools.common.errors import UserError
+
 PER_DOCUMENT = 10_000
 """A window's row id is its document's times this, plus its number in the document."""
 
@@ -39,11 +41,18 @@ def tokenise(batch: dict, tokenizer: PreTrainedTokenizerBase, max_length: int) -
     Returns:
         input_ids and token_type_ids with [CLS] and [SEP], rationale (0/1 a token), word (of each token, -1 at [CLS] and
         [SEP]), row_id, document (its row id) and label.
+
+    Raises:
+        UserError: a document has no token.
     """
     columns: dict[str, list] = {name: [] for name in WINDOW_COLUMNS}
     words = [text.split() for text in batch["text"]]
     encoded = tokenizer(words, is_split_into_words=True, add_special_tokens=False, verbose=False)
     for index, spans in enumerate(batch["spans"]):
+        if not encoded["input_ids"][index]:
+            raise UserError(
+                f"row {batch['row_id'][index]} (from 0): the tokenizer finds no token in {batch['text'][index]!r:.100}"
+            )
         ids = np.array(encoded["input_ids"][index])
         word_of = np.array(encoded.word_ids(index))
         counts = np.bincount(word_of, minlength=len(words[index]))
@@ -62,6 +71,11 @@ def tokenise(batch: dict, tokenizer: PreTrainedTokenizerBase, max_length: int) -
 
 
 WINDOW_COLUMNS = ("input_ids", "token_type_ids", "rationale", "word", "row_id", "document", "label")
+
+
+def documents_of(row_ids: np.ndarray) -> np.ndarray:
+    """The document of each window, by the windows' row ids."""
+    return row_ids // PER_DOCUMENT
 
 
 def document_logits(logits: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

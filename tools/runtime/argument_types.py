@@ -63,6 +63,15 @@ class Split(str):
         return super().__new__(cls, name)
 
 
+class Name(str):
+    """The name of a file or folder."""
+
+    def __new__(cls, text: str):
+        if "/" in text or text in ("", ".", ".."):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a name without '/'")
+        return super().__new__(cls, text)
+
+
 class Shard(str):
     """One part of an input, written I/N with 1 <= I <= N."""
 

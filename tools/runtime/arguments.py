@@ -11,6 +11,7 @@ from tools.runtime.argument_parser import argument_group, flag
 from tools.runtime.argument_types import (
     FiniteFloat,
     Fraction,
+    Name,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -53,7 +54,7 @@ class TaskArguments:
     backbone: str | None = flag(
         "hub id or local directory of a BERT (default: bert-base-uncased; demo has its own)", None
     )
-    backbone_name: str | None = flag("name of the backbone's folder under directory/ (default: from --BACKBONE)", None)
+    backbone_name: Name | None = flag("name of the backbone's folder under directory/ (default: from --BACKBONE)", None)
     data_dir: Path | None = flag(
         "folder of local data sets, <DATA_DIR>/<task>/<split>.*; a custom task's own folder (default: the hub)",
         None,
@@ -159,7 +160,7 @@ class SpeedArguments:
     phi: NonNegativeFloat | None = flag(
         "weight of the length loss (paper, equation 8); more drops more tokens; without a target only", None
     )
-    save_name: str = flag("first part of the saved model's name", "run")
+    save_name: Name = flag("first part of the saved model's name", "run")
     speedup_learning_rate: PositiveFloat | None = flag(
         f"highest learning rate of eta and theta (default: {PUBLISHED_THRESHOLD_RATE:g} as published; with a target "
         f"{2 * THRESHOLD_DISTANCE:g} / steps)",

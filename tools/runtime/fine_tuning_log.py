@@ -10,6 +10,8 @@ import numpy as np
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.tasks import Task
+from tools.runtime import run_record
+from tools.runtime.run_record import FINISHED
 
 SALIENCY_EPOCHS = 3
 """From how many of the best epochs saliencies are taken."""
@@ -25,9 +27,12 @@ def read(task: Task, paths: TaskPaths) -> list[dict]:
     """The log, [{split: {metric: value}}] by epoch.
 
     Raises:
-        UserError: stage 1 has not run here, or its log is damaged.
+        UserError: stage 1 has not run to its end here, or its log is damaged.
     """
     command = _command(task, paths)
+    state = run_record.read(paths.run_folder("fine_tune") / "run.json")["exit"]
+    if state not in (FINISHED, None):  # None: weights of elsewhere, with their log alone
+        raise UserError(f"stage 1 has not run to its end ({state}); continue it: {command} ... --RESUME")
     try:
         log = json.loads(paths.fine_tuning_log.read_text(encoding="utf-8"))
         best_epochs(task, log)

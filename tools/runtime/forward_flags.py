@@ -10,6 +10,7 @@ another.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -46,11 +47,14 @@ def check(arguments: Sequence[str]) -> None:
         SystemExit: with code 2 and a usage message, for what is unknown, malformed or contradictory.
     """
     usage = argparse.ArgumentParser(prog="run_files", usage="run_task.sh TASK SEED [--FLAG value ...]")
-    if arguments and not arguments[0].startswith("--"):
-        usage.error(f"{arguments[0]} is not a flag")
+    for argument in arguments[:1] + [each for each in arguments if re.match(r"-[^-\d.]", each)]:
+        if not argument.startswith("--"):
+            usage.error(f"{argument} is not a flag")
     flags = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
     has_target = "target_speedup" in map(_flag_name, flags)
     stages = [stage for stage in PIPELINE if not (has_target and stage == NOT_WITH_TARGET)]
+    if "target" in map(_flag_name, flags):
+        usage.error("--TARGET takes no value; the flag for a speedup is --TARGET_SPEEDUP")
     known = set().union(*(field_names(STAGES[stage]) for stage in stages))
     for flag in flags:
         if _flag_name(flag) in SET_BY_PIPELINE:

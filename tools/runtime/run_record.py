@@ -15,6 +15,9 @@ from tools.common.provenance import provenance
 FINISHED = "finished"
 """`exit` of a run that has run to its end."""
 
+SCORES = "scores.jsonl"
+"""Name of the file of scores by epoch, beside run.json."""
+
 NOT_COMPARED = {"resume", "gpu", "multi_gpu", "data_dir", "backbone", "initial_model_path"}
 """Settings that a resumed run may change; of data and weights, checksums are compared instead."""
 

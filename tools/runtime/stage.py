@@ -12,6 +12,7 @@ A program parses its arguments before it imports TensorFlow, so that --help and 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,14 +21,14 @@ from typing import Any
 
 import tf_keras as keras
 
-from tools.common.atomic_files import clear_leftovers
+from tools.common.atomic_files import clear_leftovers, move_aside
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.common.paths import TaskPaths
 from tools.runtime import devices
 from tools.runtime.program import errors_as_a_sentence
 from tools.runtime.run import Run
-from tools.runtime.run_record import FINISHED, RunRecord
+from tools.runtime.run_record import FINISHED, SCORES, RunRecord
 
 
 def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
@@ -45,7 +46,6 @@ def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
         if not devices.is_chief():
             run = run.seen_through(devices.private_view(run.paths.root))
         with _locked(run.paths.root), strategy.scope(), _recorded(run):
-            _clear_leftovers(run.paths)
             keras.utils.set_random_seed(run.seed)
             keras.backend.experimental.enable_tf_random_generator()  # the state of dropout can be saved
             work(run)
@@ -55,16 +55,17 @@ def run_stage(stage: str, arguments: Any, work: Callable[[Run], None]) -> None:
 def _locked(root: Path) -> Iterator[None]:
     """Holds the run's directory; a run that fails on its input leaves no directory that it made itself."""
     is_new = not root.exists()
-    try:
-        with locked(root):
+    with locked(root):
+        try:
             yield
-    except UserError:
-        if is_new and not any(file.is_file() and file.name not in (".lock", "run.json") for file in root.rglob("*")):
-            shutil.rmtree(root)
-            with suppress(OSError):  # unless other runs are there
-                root.parent.rmdir()
-                root.parent.parent.rmdir()
-        raise
+        except UserError:
+            files = [file.name for file in root.rglob("*") if file.is_file()]
+            if is_new and set(files) <= {".lock", "run.json"}:
+                shutil.rmtree(root)
+                with suppress(OSError):  # unless other runs are there
+                    root.parent.rmdir()
+                    root.parent.parent.rmdir()
+            raise
 
 
 def _clear_leftovers(paths: TaskPaths) -> None:
@@ -77,25 +78,36 @@ def _clear_leftovers(paths: TaskPaths) -> None:
 def _recorded(run: Run) -> Iterator[None]:
     """Writes run.json before and after the block, with how it ended.
 
+    An earlier run's folder gives way to the new run's; it comes back if the new run fails on its input before an epoch
+    is done.
+
     Raises:
         UserError: the folder holds an interrupted run that --RESUME was not given for, or that had other arguments.
     """
-    record = RunRecord(run.stage, run.settings, run.folder)
+    _clear_leftovers(run.paths)
+    record, earlier = RunRecord(run.stage, run.settings, run.folder), None
     if not run.resume:
         if (run.folder / "backup" / "checkpoint").exists():
             raise UserError(
                 f"{run.folder} holds an interrupted run; add --RESUME to continue it, or delete its folder "
                 f"{run.folder / 'backup'} to start again"
             )
-        shutil.rmtree(run.folder, ignore_errors=True)  # nothing of an earlier run may pass for this run's
+        earlier = move_aside(run.folder)  # nothing of an earlier run may pass for this run's
     elif record.changed_settings():
         flags = ", ".join(f"--{name.upper()}" for name in record.changed_settings())
         raise UserError(f"--RESUME: {record.file} was asked for another {flags}; give the same, or leave --RESUME out")
     record.write()
     try:
         yield
+        record.write(FINISHED)
     except BaseException as error:
-        with suppress(OSError):  # the disk may be full
-            record.write(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+        if earlier and isinstance(error, UserError) and not (run.folder / SCORES).exists():
+            shutil.rmtree(run.folder)
+            os.replace(earlier, run.folder)
+        else:
+            with suppress(OSError):  # the disk may be full
+                record.write(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
-    record.write(FINISHED)
+    finally:
+        if earlier:
+            shutil.rmtree(earlier.parent)

@@ -24,9 +24,6 @@ from tools.runtime.fine_tuning_log import best_epochs
 
 ESTIMATED_AFTER = 10
 """Steps after which the duration of a run is estimated."""
-SCORES = "scores.jsonl"
-"""Name of the file of scores in a run's folder."""
-
 
 Choice = Callable[[list[dict]], int | None]
 """Logs of the epochs so far -> number of the chosen epoch, from 1; None if no epoch qualifies."""
@@ -155,6 +152,9 @@ class KeepFineTuned(EpochEnd):
 
     def keep(self, epoch: int) -> None:
         save_weights(self.model, self.paths.fine_tuned(epoch))
+        if len(self.history) == 1:
+            for earlier in set(self.paths.all_fine_tuned) - {self.paths.fine_tuned(epoch)}:
+                earlier.unlink()  # of an earlier run
         scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
         write_json(self.paths.fine_tuning_log, scores)
 

@@ -28,7 +28,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TFBertModel
 
 from tools.common.atomic_files import atomic_directory, require_replaceable
 from tools.common.errors import UserError
-from tools.runtime.checkpoints import load_tokenizer, loading
+from tools.runtime.checkpoints import load_tokenizer, loading, require_weights
 from tools.runtime.program import run_program
 
 
@@ -62,15 +62,17 @@ def load_plain_bert(backbone: str, **config) -> TFBertModel:
     """A backbone's encoder, with changes to its config.
 
     Raises:
-        UserError: it cannot be loaded, or is no plain BERT.
+        UserError: it cannot be loaded, is no plain BERT, or lacks weights.
     """
     with loading(f"the backbone '{backbone}'"):
-        found = AutoConfig.from_pretrained(backbone)
-    if found.model_type != "bert" or getattr(found, "adapler", False):
-        kind = "a trained AdapLeR" if getattr(found, "adapler", False) else f"a '{found.model_type}' checkpoint"
+        given = AutoConfig.from_pretrained(backbone)
+    if given.model_type != "bert" or getattr(given, "adapler", False):
+        kind = "a trained AdapLeR" if getattr(given, "adapler", False) else f"a '{given.model_type}' checkpoint"
         raise UserError(f"--BACKBONE {backbone} is {kind}; only a plain 'bert' can be changed")
     with loading(f"the backbone '{backbone}'"):
-        return TFBertModel.from_pretrained(backbone, **config)
+        model, found = TFBertModel.from_pretrained(backbone, output_loading_info=True, **config)
+    require_weights(backbone, found["missing_keys"], optional=("pooler",))
+    return model
 
 
 def write_backbone(model: TFBertModel, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:

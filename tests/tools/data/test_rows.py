@@ -1,6 +1,7 @@
 """Which rows of local files are read: custom tasks, rows held out, splits by body."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -95,8 +96,55 @@ def test_custom_labels_from_one(tmp_path):
     task = make_custom_task(tmp_path, ["text"], "label")
     assert task.label_names == ("1", "2", "3")
     assert load_rows(task, "validation", DataOptions(tmp_path))["label"][:] == [2, 0]
-    with pytest.raises(UserError, match="row 0: label 0"):
+    with pytest.raises(UserError, match=r"row 0 \(from 0\): label 0 where one of 1, 2, 3 was expected"):
         load_rows(task, "test", DataOptions(tmp_path))
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_row_without_a_label_is_refused_and_makes_no_class(tmp_path, empty):
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.csv").write_text(f"text,label\na film,0\na plot,1\nit,{empty}\n")
+    with pytest.raises(UserError, match=r"train.csv, row 2 \(from 0\): column 'label' is empty"):
+        make_custom_task(tmp_path, ["text"], "label")
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        (["a", "b", "c"], "one column or two different"),
+        (["a", "a"], "one column or two different"),
+        (["a", "label"], "cannot be called 'label'"),
+        (["row_id"], "cannot be called 'row_id'"),
+        (["topic"], "cannot be called 'topic'"),
+    ],
+)
+def test_text_columns_that_cannot_be(tmp_path, columns, message):
+    with pytest.raises(UserError, match=f"--TEXT_COLUMNS.*{message}"):
+        make_custom_task(tmp_path, columns, "topic")
+
+
+def test_files_beside_those_of_a_split_are_not_read(tmp_path):
+    for name in ("train.old.csv", "train.csv~", "train.csv.md5", "train.csv", "validation.csv"):
+        (tmp_path / name).write_text("text,label\n" + ("old,0\n" if "old" in name else "new,0\nnew,1\n"))
+    task = make_custom_task(tmp_path, ["text"], "label")
+    assert load_rows(task, "train", DataOptions(tmp_path))["text"][:] == ["new", "new"]
+    assert task.evaluation_splits == ["validation"]
+    (tmp_path / "train.jsonl").write_text("{}")
+    with pytest.raises(UserError, match=r"train\.jsonl and train\.csv for one split"):
+        make_custom_task(tmp_path, ["text"], "label")
+
+
+def test_a_task_without_training_rows_has_no_validation_split():
+    with pytest.raises(UserError, match="ax has no validation split; it has test"):
+        load_rows(TABLE["ax"], "validation", DataOptions(Path("nowhere")))
+
+
+@pytest.mark.parametrize("split", ["test", "test_mismatched"])
+def test_test_files_need_no_labels(tmp_path, split):
+    (tmp_path / "mnli").mkdir()
+    file = tmp_path / "mnli" / f"{TABLE['mnli'].splits[split]}.jsonl"
+    file.write_text('{"premise": "a film", "hypothesis": "a plot"}\n')
+    assert load_rows(TABLE["mnli"], split, DataOptions(tmp_path))["label"][:] == [-1]
 
 
 def test_more_rows_held_out_than_there_are(tmp_path):

@@ -18,7 +18,7 @@ from tools.data.examples import has_evidence
 from tools.data.loading import load_examples
 from tools.data.rows import DataOptions, load_rows, make_custom_task
 from tools.data.tasks import TABLE, hold_out
-from tools.data.windows import PER_DOCUMENT, cut, document_logits
+from tools.data.windows import PER_DOCUMENT, cut, document_logits, documents_of, tokenise
 
 SHARED = ROOT.parent / "shared" / "data"
 SPECIAL = ("demo", "fnc", "movie_rationales")
@@ -186,6 +186,17 @@ def test_movie_windows(movies, tokenizer):
     # "films" is two pieces, two of them fit a window with one piece to spare
     assert (every.row_ids >= PER_DOCUMENT).sum() == 15 and every.documents.tolist() == [0] * 3 + [1] * 15
     assert every.labels.tolist() == [1] * 3 + [0] * 15
+
+
+def test_a_document_without_tokens_is_refused(tokenizer):
+    batch = {"text": ["a film", "\u200b\u200b"], "spans": [[], []], "row_id": [0, 1], "label": [0, 0]}
+    with pytest.raises(UserError, match=r"row 1 \(from 0\): the tokenizer finds no token in"):
+        tokenise(batch, tokenizer, 7)
+
+
+def test_documents_of_windows(movies, tokenizer):
+    every = load_examples(TABLE["movie_rationales"], "validation", tokenizer, 7, movies)
+    assert documents_of(every.row_ids).tolist() == every.documents.tolist()
 
 
 def test_cut():

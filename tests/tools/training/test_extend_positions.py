@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from models import TFAdapLeRForSequenceClassification
 from tests import tiny
@@ -20,6 +21,16 @@ def test_a_backbone_that_cannot_be_loaded_is_named(tmp_path):
     (backbone / "config.json").write_text("{}")
     with pytest.raises(UserError, match="pickled"):
         extend(str(backbone), 40, tmp_path / "no")
+
+
+@pytest.mark.parametrize(("change", "number"), [(extend, 40), (cut, 2)])
+def test_a_backbone_that_lacks_weights_is_refused(tmp_path, change, number):
+    backbone = write_backbone(tmp_path / "bert")
+    (backbone / "tf_model.h5").unlink()
+    save_file({"other.weight": np.zeros(3, np.float32)}, backbone / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="lacks"):
+        change(str(backbone), number, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
 
 
 def test_extended_positions_are_tiled(tmp_path):
