@@ -56,6 +56,17 @@ def answers(logits: np.ndarray) -> np.ndarray:
     return logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=-1)
 
 
+def constant_score(metric: str, labels: np.ndarray, outputs: int) -> float:
+    """The best score of a model that answers every example alike.
+
+    Args:
+        outputs: number of labels, or 1 for a regression, whose best constant answer correlates with nothing.
+    """
+    if outputs == 1:
+        return 0.0
+    return max(float(METRICS[metric](labels, np.full_like(labels, label))) for label in range(outputs))
+
+
 def same_answers(before: np.ndarray, after: np.ndarray, tolerance: float = SAME_VALUE) -> np.ndarray:
     """Which rows of two arrays of logits, [N, labels] each, give the same answer: bool [N].
 

@@ -22,7 +22,10 @@ from tools.common.atomic_files import write_json
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.rows import DataOptions, load_rows
+from tools.data.tasks import Task
+from tools.data.windows import documents_of
 from tools.evaluation.intervals import paired_difference
+from tools.evaluation.metrics import constant_score
 from tools.explanations.token_traces import trace
 from tools.explanations.token_views import as_text
 from tools.results.tables import run_table
@@ -79,24 +82,28 @@ def summary_of(run: Run, model_path: Path) -> dict:
     summary["target_speedup"] = records["train_adapler"]["settings"].get("target_speedup")
     pair = paths.fine_tuned(best), model_path
     summary["splits"] = {
-        split: _comparison(summary, split, *(paths.flops_per_example(m, split, saved_eta_scale(m)) for m in pair))
+        split: _comparison(
+            run.task, summary, split, *(paths.flops_per_example(m, split, saved_eta_scale(m)) for m in pair)
+        )
         for split in run.task.evaluation_splits
         if run.task.primary_metric in summary["adapler"].get(split, {})
     }
     return portable(summary)
 
 
-def _comparison(summary: dict, split: str, fine_tuned: Path, adapler: Path) -> dict:
-    """Speedup, score, fine-tuned score and their difference with its 95 % interval, on one split."""
-    metric = summary["metric"]
+def _comparison(task: Task, summary: dict, split: str, fine_tuned: Path, adapler: Path) -> dict:
+    """Speedup, scores of both models and of the best constant answer, and the difference with its 95 % interval."""
+    metric = task.primary_metric
     with np.load(fine_tuned, allow_pickle=False) as before, np.load(adapler, allow_pickle=False) as after:
         if not np.array_equal(before["row_ids"], after["row_ids"]):
             raise UserError(f"{fine_tuned} and {adapler} hold other examples; evaluate both models with the same flags")
         rows = after["scored"]
-        difference = paired_difference(
-            metric, *(values[rows] for values in (after["labels"], before["logits"], after["logits"]))
-        )
+        documents = documents_of(after["row_ids"][rows]) if task.windowed else None
+        labels, *logits = (values[rows] for values in (after["labels"], before["logits"], after["logits"]))
+        difference = paired_difference(metric, labels, *logits, documents)
+        constant = constant_score(metric, labels, logits[0].shape[1])
     scores = {"score": summary["adapler"][split][metric], "fine_tuned": summary["bert"][split][metric]}
+    scores["constant"] = constant
     if not np.isclose(scores["score"] - scores["fine_tuned"], difference["difference"]):
         raise UserError(
             f"{fine_tuned} or {adapler} is of another evaluation than the scores; evaluate both models again"

@@ -42,7 +42,9 @@ def compare_with_fine_tuned(
     """Speedup, score, fine-tuned score, and their difference with its 95 % interval, on dev."""
     rows = scored_rows(task, dev)
     metric = task.primary_metric
-    difference = paired_difference(metric, dev.labels[rows], fine_tuned.logits[rows], predictions.logits[rows])
+    documents = None if dev.documents is None else dev.documents[rows]
+    logits = fine_tuned.logits[rows], predictions.logits[rows]
+    difference = paired_difference(metric, dev.labels[rows], *logits, documents)
     summary = evaluation_summary(task, model, dev, predictions)
     return {"speedup": summary["speedup"], "score": summary[metric], "metric": metric, **difference}
 

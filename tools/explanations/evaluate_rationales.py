@@ -70,11 +70,11 @@ def compare(bert, examples: Examples, scored: list[TokenScores], batch_size: int
         rankings = pd.DataFrame(list(map(ranking, scores, truths)))
         losses = pd.DataFrame(faithfulness(bert, examples, scored, tokens, batch_size))
         metrics = pd.concat([agreements[-1], rankings, losses], axis=1)
-        methods[method] = {name: mean_with_interval(values) for name, values in metrics.items()}
+        methods[method] = {name: mean_with_interval(values, examples.documents) for name, values in metrics.items()}
         layers[method] = [layer.mean().to_dict() for layer in agreements]
         false_positives[method] = metrics["fpr"]
     excess = false_positives.drop(columns="AdapLeR").sub(false_positives["AdapLeR"], axis=0)
-    over_adapler = {method: mean_with_interval(values) for method, values in excess.items()}
+    over_adapler = {method: mean_with_interval(values, examples.documents) for method, values in excess.items()}
     shares = np.mean([rows.mean(axis=1) for rows in kept], axis=0)
     return {"methods": methods, "fpr_over_adapler": over_adapler, "layers": layers, "kept": shares.tolist()}
 

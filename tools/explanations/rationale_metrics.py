@@ -19,6 +19,8 @@ import numpy as np
 from scipy.stats import bootstrap
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+RESAMPLES = 10_000
+
 
 def agreement(chosen: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """True and false positive rate, precision and F1."""
@@ -66,13 +68,30 @@ def by_word(values: np.ndarray, words: np.ndarray) -> np.ndarray:
     return largest
 
 
-def mean_with_interval(values: Iterable[float]) -> dict[str, float]:
-    """Mean over examples with its 95 % bootstrap interval (percentiles), NaNs left out: {mean, low, high, examples}."""
-    numbers = np.array([value for value in values if not np.isnan(value)])
-    low = high = mean = float(numbers.mean()) if len(numbers) else np.nan
-    if len(numbers) > 1:
+def mean_with_interval(values: Iterable[float], documents: np.ndarray | None = None) -> dict[str, float]:
+    """Mean over examples, NaNs left out, with its 95 % interval: {mean, low, high, examples}.
+
+    The interval has the percentiles of RESAMPLES resamples.
+
+    Args:
+        documents: what each example was cut from, [N]: examples of one document are drawn together, because they are
+            not independent (default: each example by itself).
+    """
+    values = np.array(list(values), float)
+    defined = ~np.isnan(values)
+    groups = np.arange(len(values)) if documents is None else np.unique(documents, return_inverse=True)[1]
+    counts = np.bincount(groups[defined])
+    sums, counts = np.bincount(groups[defined], values[defined])[counts > 0], counts[counts > 0]
+    low = high = mean = float(sums.sum() / counts.sum()) if len(sums) else np.nan
+    if len(sums) > 1:
         interval = bootstrap(
-            (numbers,), np.mean, n_resamples=1000, method="percentile", rng=0, batch=100
+            (sums, counts),
+            lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
+            paired=True,
+            n_resamples=RESAMPLES,
+            method="percentile",
+            rng=0,
+            batch=100,
         ).confidence_interval
         low, high = float(interval.low), float(interval.high)
-    return {"mean": mean, "low": low, "high": high, "examples": len(numbers)}
+    return {"mean": mean, "low": low, "high": high, "examples": int(defined.sum())}

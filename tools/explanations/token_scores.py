@@ -37,11 +37,13 @@ def score_examples(adapler, bert, examples: Examples, batch_size: int) -> list[T
     """Scores the tokens of each example by every method.
 
     AdapLeR's score of a token is its contribution summed over the layers that it entered. Saliency is that of BERT's
-    predicted label; attention is [CLS]'s row: of the last layer, of the mean over layers, of the rollout.
+    predicted label; attention is [CLS]'s row: of the last layer, of the mean over layers, of the rollout. A random
+    score is drawn for each word, not for each piece, of which a word of many would have the largest.
 
     Args:
         adapler: a converted model.
         bert: the fine-tuned plain model.
+        examples: with their words.
     """
     explain = compiled_once(_explain, bert, [INPUTS_SPEC])
 
@@ -49,9 +51,11 @@ def score_examples(adapler, bert, examples: Examples, batch_size: int) -> list[T
         return *explain(inputs), *trace_tokens(adapler(inputs, lr_mode=True))
 
     scored, rng = [], np.random.default_rng(0)
-    for length, row in zip(examples.lengths, collect_results(run, examples, batch_size, "scoring tokens"), strict=True):
+    rows = collect_results(run, examples, batch_size, "scoring tokens")
+    for words, row in zip(examples.word.to_list(), rows, strict=True):
         probabilities, *explanations, kept, contributions = row
-        values = [contributions.sum(axis=0), *explanations, rng.random(length)]
+        length, (_, word) = len(words), np.unique(words, return_inverse=True)
+        values = [contributions.sum(axis=0), *explanations, rng.random(length)[word]]
         scores = {method: value[:length] for method, value in zip(METHODS, values, strict=True)}
         label = int(probabilities.argmax())
         scored.append(TokenScores(scores, kept[:, :length], label, float(probabilities[label])))

@@ -7,6 +7,7 @@ from tools.evaluation.metrics import (
     METRICS,
     SAME_ROUNDED_VALUE,
     answers,
+    constant_score,
     fnc_relative,
     fnc_score,
     related_accuracy,
@@ -40,6 +41,14 @@ def test_correlations():
     assert score(["pearson"], labels, logits)["pearson"] == pytest.approx(expected)
     assert score(["spearman", "pearson"], labels, np.ones((4, 1))) == {"spearman": 0, "pearson": 0}
     assert score(["spearman", "pearson"], labels[:1], logits[:1]) == {"spearman": 0, "pearson": 0}
+
+
+def test_the_best_constant_answer():
+    labels = np.array([0, 1, 1, 2, 1])
+    assert constant_score("accuracy", labels, 3) == 3 / 5 and constant_score("matthews", labels, 3) == 0
+    binary = np.array([1, 1, 0])
+    assert constant_score("f1", binary, 2) == pytest.approx(2 * 2 / (2 * 2 + 1)) == METRICS["f1"](binary, np.ones(3))
+    assert constant_score("spearman", np.array([1.0, 2.0]), 1) == 0
 
 
 def test_answers():

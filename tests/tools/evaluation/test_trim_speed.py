@@ -1,14 +1,18 @@
 """The model of a run with a target: trimmed to it on dev, and the sentence that says what it reached and costs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import tiny
 from tests.compare import assert_close
 from tests.golden_quantities import examples_of
+from tools.data.tasks import TABLE
+from tools.evaluation import trim_speed
 from tools.evaluation.evaluate import flops_per_example, predict
-from tools.evaluation.intervals import paired_difference
-from tools.evaluation.trim_speed import trim, verdict
+from tools.evaluation.trim_speed import compare_with_fine_tuned, trim, verdict
 
 ETA = np.array([0.45, 0.5, 0.55], np.float32)
 
@@ -42,11 +46,17 @@ def test_trimming_scales_all_thresholds_to_the_target(model, dev, change):
     assert speedup(model, dev) == pytest.approx(target, rel=0.01)
 
 
-def test_one_example_has_an_interval_without_width():
-    right, wrong = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
-    for labels in (np.array([0]), np.array([0, 0])):
-        pair = np.repeat(right, len(labels), axis=0), np.repeat(wrong, len(labels), axis=0)
-        assert paired_difference("accuracy", labels, *pair) == {"difference": -1, "low": -1, "high": -1}
+def test_windows_of_one_document_are_drawn_together(model, dev, monkeypatch):
+    """The comparison counts the windows with evidence, with their documents."""
+    counted = []
+    monkeypatch.setattr(trim_speed, "paired_difference", lambda *given: counted.append(given) or {})
+    marks = tf.ragged.constant([[0, int(i % 3 > 0), 0] for i in range(60)], dtype=tf.int32)
+    windows = replace(dev, documents=np.arange(60) // 4, rationale=marks)
+    predictions = predict(model, windows, 60)
+    compare_with_fine_tuned(TABLE["movie_rationales"], model, windows, predictions, predictions)
+    compare_with_fine_tuned(TABLE["sst2"], model, dev, predictions, predictions)
+    (*_, documents), (*_, none) = counted
+    assert documents.tolist() == [i // 4 for i in range(60) if i % 3 > 0] and none is None
 
 
 @pytest.mark.parametrize(

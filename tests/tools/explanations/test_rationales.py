@@ -16,7 +16,7 @@ from tools.data.examples import Examples
 from tools.data.tasks import majority_rationale
 from tools.explanations.attentions import mean_attentions, rollout
 from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
-from tools.explanations.token_scores import METHODS, TokenScores, faithfulness
+from tools.explanations.token_scores import METHODS, TokenScores, faithfulness, score_examples
 
 
 def test_agreement_by_hand():
@@ -60,6 +60,16 @@ def test_mean_leaves_nan_out():
     assert interval["mean"] == 0.5 and interval["examples"] == 4 and interval["low"] < 0.5 < interval["high"]
     assert mean_with_interval([0.3, 0.3])["low"] == 0.3
     assert mean_with_interval([np.nan])["examples"] == 0 and np.isnan(mean_with_interval([np.nan])["mean"])
+
+
+def test_examples_of_one_document_are_drawn_together():
+    """40 documents of 25 equal windows each have the interval of 40 examples, not of 1,000."""
+    rng = np.random.default_rng(0)
+    values, documents = rng.random(40), rng.permutation(40)
+    windows = np.repeat(np.arange(40), 25)
+    together, alone = mean_with_interval(values[windows], documents[windows]), mean_with_interval(values)
+    assert together["mean"] == pytest.approx(values.mean()) and together["examples"] == 1000
+    assert together["high"] - together["low"] == pytest.approx(alone["high"] - alone["low"], rel=0.1)
 
 
 def test_majority_of_annotators():
@@ -107,6 +117,17 @@ def test_faithfulness_by_hand():
         assert losses[row]["comprehensiveness"] == pytest.approx(whole[row] - without[row], abs=1e-5)
         assert losses[row]["sufficiency"] == pytest.approx(whole[row] - alone[row], abs=1e-5)
     assert max(abs(without[row] - alone[row]) for row in range(2)) > 1e-3
+
+
+def test_a_random_score_is_drawn_for_each_word():
+    """A word of three pieces is as likely to be the best as a word of one."""
+    ids = tf.ragged.constant([[2, 7, 9, 11, 8, 3]] * 40, dtype=tf.int32)
+    words = tf.ragged.constant([[-1, 4, 4, 4, 9, -1]] * 40, dtype=tf.int32)
+    examples = Examples(np.arange(40), ids, tf.zeros_like(ids), np.zeros(40, np.int32), 0, word=words)
+    scored = score_examples(tiny.make_model(), tiny.make_model(converted=False), examples, batch_size=40)
+    scores = np.array([example.scores["random"] for example in scored])
+    assert (scores[:, 1:4] == scores[:, [1]]).all() and len(np.unique(scores[:, [1, 4]])) == 80
+    assert 10 < (scores[:, 1] > scores[:, 4]).sum() < 30  # of 40; outside once in 700 times
 
 
 @pytest.fixture(scope="module")
