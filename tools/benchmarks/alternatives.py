@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from tools.benchmarks.contenders import ONNX, TENSORFLOW, Contender, make_contenders
 from tools.benchmarks.first_answer import measure
-from tools.benchmarks.measurement import finish, time_interleaved
+from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
 from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.data.loading import load_examples
@@ -129,6 +129,8 @@ def points(run: Run, contenders: list[Contender], splits: Splits, texts: Path) -
         times[size] = time_batches(contenders, splits, size, count)
     for point, contender in zip(scored, tqdm(contenders, desc="starts"), strict=True):
         point |= latencies({size: seconds[contender.name] for size, seconds in times.items()})
+        plain = f"BERT, {contender.engine}, {contender.precision}"
+        point["gains"] = gains({size: (seconds[plain], seconds[contender.name]) for size, seconds in times.items()})
         point |= measure(contender.engine, contender.precision, contender.model, contender.tokenizer, texts)
         point["file_mb"] = contender.megabytes
     return scored
@@ -176,6 +178,18 @@ def latencies(seconds: dict[int, np.ndarray]) -> dict:
     return {
         "milliseconds": {str(size): {"p50": float(p50), "p99": float(p99)} for size, (p50, p99) in percentiles.items()},
         "texts_per_second": {str(size): float(1 / np.median(values.mean(axis=1))) for size, values in seconds.items()},
+    }
+
+
+def gains(seconds: dict[int, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
+    """How many times as fast a model is as plain BERT on its engine, by batch size: median and extremes of the rounds.
+
+    Args:
+        seconds: batch size -> seconds per text of plain BERT and of the model, [rounds, batches] each.
+    """
+    return {
+        str(size): dict(zip(("median", "lowest", "highest"), time_ratio(plain, ours), strict=True))
+        for size, (plain, ours) in seconds.items()
     }
 
 

@@ -144,6 +144,7 @@ def split_records(summary: dict) -> list[dict]:
             tokens = ", ".join(f"{length:.1f}" for length in scores["mean_lengths"])
             comparison = summary.get("splits", {}).get(split, {})
             records.append({**settings, **summary, **scores, "split": split, "tokens": tokens, **in_points(comparison)})
+            records[-1] |= {name: comparison[name] for name in comparison.keys() & {"constant"}}
             if metric in scores:
                 before, after = summary["bert"][split][metric], scores[metric]
                 records[-1] |= {"BERT": before, "AdapLeR": after, "difference": 100 * (after - before)}

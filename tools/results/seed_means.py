@@ -62,7 +62,8 @@ def seeds_record(group: pandas.DataFrame) -> dict:
         "commit": join(group["commit"]),
         "target": first["target_speedup"],
     }
-    record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
+    scores = group.filter(["constant", "fine_tuned", "score"]).dropna(axis="columns")  # older runs know no constant
+    record |= {name: 100 * scores[name].mean() for name in scores}
     record |= in_points(interval_over_seeds(group.to_dict("records"), "difference"))
     record |= {"asked": f"{first['target_speedup']:g}x" if first["target_speedup"] else "as published"}
     record |= {"speedup": group["speedup"].mean(), "cost": group["cost"].mean(), "certainty": certainty(record)}

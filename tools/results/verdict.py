@@ -11,10 +11,11 @@ TEXTS = LAYOUT["verdict"]
 GENERATED = "demo"
 """The generated task has a page, but no line beside tasks of real texts."""
 ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
-ONE, BATCH = "1", "32"
+ONE, BATCH, UNPADDED = "1", "32", "32 without padding"
 DIFFERENCE = "{difference:+.1f} ({low:+.1f} to {high:+.1f})"
 FORMS = {"TensorFlow": (PLAIN, LR_MODE), "ONNX int8": (PADDED["int8"], DROPPING["int8"])}
 """Engine -> the plain and the dropping form of the inference benchmark."""
+ROUNDS = " ({lowest:.2f} to {highest:.2f})"
 HARDLY_FASTER = 1.1
 SETTINGS_ON_FRONT = 2
 """Values of eta_scale that must be on the Pareto front for the verdict to name a task."""
@@ -35,7 +36,8 @@ def timed(results: Results, record: dict) -> list[dict]:
 def times(alternatives: list[dict]) -> dict:
     """Cells of what was timed: seed, FLOPs speedup, times of the plain model and of AdapLeR by engine and batch.
 
-    `float32` and `int8` are AdapLeR's differences from the fine-tuned model in points, `gains` the times as speedups.
+    `..._rounds` are the extremes of the rounds, if they were recorded. `float32` and `int8` are AdapLeR's differences
+    from the fine-tuned model in points, `gains` the times as speedups.
     """
     cells = {f"{engine}_{batch}": "not measured" for engine in ENGINES for batch in (ONE, BATCH)}
     gains = {}
@@ -47,10 +49,21 @@ def times(alternatives: list[dict]) -> dict:
             before, after = (point["milliseconds"][batch]["p50"] for point in (plain, ours))
             gains[engine, batch] = before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {before / after:.2f}x"
+            rounds = ours.get("gains", {}).get(batch)
+            cells[f"{engine}_{batch}_rounds"] = ROUNDS.format(**rounds) if rounds else ""
+        gains[engine, UNPADDED] = unpadded_gain(alternatives[0], engine)
         cells[precision] = DIFFERENCE.format(**in_points(ours))
         cells["timed_seed"] = alternatives[0]["seed"]
         cells.setdefault("timed_speedup", ours["flops_speedup"])  # in float32
     return cells | {"gains": gains}
+
+
+def unpadded_gain(result: dict, engine: str) -> float:
+    """How many times as fast AdapLeR is on an engine in batches of texts of one length."""
+    wanted = {"engine": engine, "precision": ENGINES[engine], "batch": int(BATCH)}
+    found = [point for point in result["fixed_lengths"] if wanted.items() <= point.items()]
+    seconds = {point["method"]: point["milliseconds"] for point in found}
+    return seconds["BERT"] / seconds["AdapLeR"]
 
 
 def as_chosen(result: dict, engine: str, method: str) -> dict | None:
@@ -111,13 +124,19 @@ def gain(records: list[dict]) -> str:
 
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
-    """How many times as fast AdapLeR is on an engine for one text and in a batch: smallest and largest, with tasks."""
-    spans = {}
-    for name, batch in (("one", ONE), ("many", BATCH)):
-        ordered = sorted((record["gains"][engine, batch], record["task"]) for record in records)
-        ends = dict.fromkeys((ordered[0], ordered[-1]))  # one, if there is one record
-        spans[name] = " to ".join(f"{gain:.2f} ({task})" for gain, task in ends) + " times"
-    return spans
+    """How many times as fast AdapLeR is on an engine for one text and in batches with and without padding: spans."""
+    batches = {"one": ONE, "many": BATCH, "unpadded": UNPADDED}
+    return {
+        name: span({record["task"]: record["gains"][engine, batch] for record in records}, "{:.2f}") + " times"
+        for name, batch in batches.items()
+    }
+
+
+def span(values: dict[str, float], number: str) -> str:
+    """The smallest and the largest value, with their tasks."""
+    ordered = sorted((value, task) for task, value in values.items())
+    ends = dict.fromkeys((ordered[0], ordered[-1]))  # one, if there is one value
+    return " to ".join(f"{number.format(value)} ({task})" for value, task in ends)
 
 
 def time_sentence(records: list[dict]) -> str:
@@ -127,14 +146,15 @@ def time_sentence(records: list[dict]) -> str:
 
 def against_int8(results: Results, records: list[dict]) -> str:
     """How many times as fast AdapLeR is where both run in int8, and where int8 alone beats AdapLeR in TensorFlow."""
-    first = []
+    first, losses = [], {}
     for record in records:
         result = timed(results, record)[0]
-        pair = as_chosen(result, "ONNX Runtime", "BERT"), as_chosen(result, "TensorFlow", "AdapLeR")
-        plain, ours = (point["milliseconds"][ONE]["p50"] for point in pair)
-        if plain < ours:
+        plain, ours = as_chosen(result, "ONNX Runtime", "BERT"), as_chosen(result, "TensorFlow", "AdapLeR")
+        losses[record["task"]] = 100 * plain["difference"]
+        if plain["milliseconds"][ONE]["p50"] < ours["milliseconds"][ONE]["p50"]:
             first.append(record["task"])
-    text = TEXTS["int8"].format(**gains_of(records, "ONNX Runtime"), batch=BATCH)
+    spans = gains_of(records, "ONNX Runtime") | {"losses": span(losses, "{:+.1f}")}
+    text = TEXTS["int8"].format(**spans, batch=BATCH)
     return f"{text} {TEXTS['int8_first'].format(list=listing(first))}" if first else text
 
 
@@ -148,8 +168,8 @@ def against_smaller(results: Results, records: list[dict]) -> str:
         if (ours["front"] == "yes").sum() >= SETTINGS_ON_FRONT:
             on_front.append(record["task"])
         for batch, tasks in ((BATCH, beaten), (ONE, beaten_one)):
-            if is_beaten(result, batch):
-                tasks.append(record["task"])
+            if better := better_model(result, batch):
+                tasks.append(f"{record['task']} ({better})")
         if result["settings"]["not_trained"]:
             incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
     lists = {"on_front": on_front, "beaten": beaten, "beaten_one": beaten_one}
@@ -158,22 +178,35 @@ def against_smaller(results: Results, records: list[dict]) -> str:
     return f"{TEXTS['smaller'].format(batch=BATCH, settings=SETTINGS_ON_FRONT, **names)} {caveat}"
 
 
-def is_beaten(result: dict, batch: str) -> bool:
-    """Whether another model is at least as good and as fast as AdapLeR's chosen point in int8."""
+def better_model(result: dict, batch: str) -> str | None:
+    """The best of the other models that are at least as good and as fast as AdapLeR's chosen point in int8, or None."""
     chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
-    others = [point for point in result["points"] if point["method"] != "AdapLeR"]
-    return frame({"points": [*others, chosen]}, batch)["front"].iloc[-1] != "yes"
+
+    def milliseconds(point: dict) -> float:
+        return point["milliseconds"][batch]["p50"]
+
+    better = [
+        point
+        for point in result["points"]
+        if point["method"] != "AdapLeR"
+        and point["score"] >= chosen["score"]
+        and milliseconds(point) <= milliseconds(chosen)
+    ]
+    if not better:
+        return None
+    best = max(better, key=lambda point: (point["score"], -milliseconds(point)))
+    return f"{' '.join(filter(None, (best['method'], best['setting'])))}, {best['precision']}"
 
 
 def short_requests(results: Results, records: list[dict]) -> list[str]:
     """One short text at the size of BERT-base, with most tokens dropped and with none; tasks that gain too little."""
     slow = [
-        f"{record['task']} ({engine}, {precision})"
+        f"{record['gains'][engine, ONE]:.2f} times on {record['task']} ({engine}, {precision})"
         for record in records
         for engine, precision in ENGINES.items()
         if record["gains"].get((engine, ONE), HARDLY_FASTER) < HARDLY_FASTER
     ]
-    tasks = [TEXTS["short_tasks"].format(list=listing(slow))] if slow else []
+    tasks = [TEXTS["short_tasks"].format(limit=HARDLY_FASTER, list=listing(slow))] if slow else []
     points = [point for result in results.of("inference") if result["task"] is None for point in result["points"]]
     singles = [point for point in points if point["batch_size"] == 1]
     if not singles:
@@ -197,6 +230,7 @@ def time_gains(variants: dict[str, dict]) -> list[tuple[str, float]]:
 def not_measured(records: list[dict]) -> str:
     """BERT-base, times and seeds that are missing, and the paper's tasks without data."""
     missing = {
+        "unmeasured_rows": [f"{record['task']} ({record['rows']})" for record in records if record["rows"] != "all"],
         "unmeasured_times": [record["task"] for record in records if not record["gains"]],
         "unmeasured_seeds": [record["task"] for record in records if len(record["runs"]) < ENOUGH_SEEDS],
         "unmeasured_tasks": without_data(records),

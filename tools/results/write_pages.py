@@ -47,7 +47,9 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     parts = [LAYOUT["introduction"], verdict(results)]
     parts += figure(results, link)
     if records:
-        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"]))
+        known = [f"{record['constant']:.1f} on {record['task']}" for record in records if "constant" in record]
+        constants = PARTS["constants"].format(list=listing(known)) if known else ""
+        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants))
         parts.append(markdown(records, COLUMNS["scores"]))
         timed = [record for record in records if record["gains"]]
         speeds = [PARTS["speeds"], markdown(timed, COLUMNS["speed"])]
@@ -200,7 +202,8 @@ def measured(result: dict, *parts: str, **values) -> str:
     seed = f"seed {result['seed']}" if "seed" in result else None
     subject = [result.get("task"), result.get("backbone"), seed, result.get("model")]
     title = texts["title"] + ", ".join(filter(None, subject))
-    source = f"Source: `python -m {texts['program']}`. Machine: {result['machine']}; commit {result['commit']}."
+    age = "" if "version" in result else ", before results recorded a version"
+    source = f"Source: `python -m {texts['program']}`. Machine: {result['machine']}; commit {result['commit']}{age}."
     text = texts["text"].strip().format(**(result | values))
     return "\n\n".join([f"## {title}", f"{source}\n{text}".strip(), *parts])
 
@@ -233,7 +236,9 @@ SECTIONS = {
     ),
     "alternatives": lambda result: measured(result, alternatives.tables(result)),
     "training": lambda result: measured(result, tables.training_table(result)),
-    "rationales": lambda result: measured(result, tables.rationale_table(result)),
+    "rationales": lambda result: measured(
+        result, tables.rationale_table(result), fpr_examples=result["methods"]["AdapLeR"]["fpr"]["examples"]
+    ),
     "reviews": lambda result: measured(result, tables.reviews_table(result)),
     "loading": lambda result: measured(result, tables.loading_table([result])),
     "precision": lambda result: measured(result, tables.precision_table(result)),
@@ -255,6 +260,8 @@ def main() -> None:
 
 def write_pages(folder: Path, only_check: bool) -> None:
     """Writes the pages and figures of a folder, or only exits with 1 if a page is out of date and with 0 if none is."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder of result files")
     output = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
     texts = pages(folder, output)
     if output == RESULTS_PAGE:

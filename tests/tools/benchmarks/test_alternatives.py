@@ -135,11 +135,16 @@ def test_every_alternative_is_scored_and_timed(compared):
     methods = {(point["method"], point["setting"]) for point in points}
     assert {("BERT", ""), ("AdapLeR", ""), ("AdapLeR", "eta_scale 0.5"), ("first layers", "2 layers")} <= methods
     assert any(method == "first tokens" for method, _ in methods)
+    plains = {(point["engine"], point["precision"]): point for point in points if point["method"] == "BERT"}
     for point in points:
         assert point["low"] <= point["difference"] <= point["high"]
         assert point["score"] == pytest.approx(points[0]["score"] + point["difference"])
         assert point["milliseconds"].keys() == point["texts_per_second"].keys() == {"1", "8", "32"}
         assert all(0 < values["p50"] <= values["p99"] for values in point["milliseconds"].values())
+        for size, gain in point["gains"].items():  # one round
+            plain = plains[point["engine"], point["precision"]]
+            assert gain["lowest"] == gain["median"] == gain["highest"]
+            assert gain["median"] == pytest.approx(point["texts_per_second"][size] / plain["texts_per_second"][size])
         assert point["file_mb"] > 0 and (point["flops_speedup"] > 1 or point["method"] == "BERT")
     assert {point["tokens"] for point in result["fixed_lengths"]} == {9}
     assert {point["batch"] for point in result["fixed_lengths"]} == {1, 8, 32}

@@ -24,7 +24,7 @@ def run_of(
     for split in ("validation", "test"):
         interval = {"difference": difference, "low": difference - half_width, "high": difference + half_width}
         scores = {"speedup": 1.01 * target, "score": 0.9 + difference, "fine_tuned": 0.9}
-        run["splits"][split] = {**scores, **interval, "examples": 1234}
+        run["splits"][split] = {**scores, **interval, "constant": 0.5, "examples": 1234}
         run["bert"][split]["accuracy"], run["adapler"][split]["accuracy"] = 0.9, 0.9 + difference
         run["adapler"][split]["speedup"] = 1.01 * target
     return run | changes
@@ -76,9 +76,14 @@ def alternatives_of(run: dict, ours: float = 20.0, layers: float = 30.0, layers_
     agreement = {"labels": 1.0, "lengths": 1.0, "largest_logit_difference": 1e-5}
     return {
         **{"kind": "alternatives", **names, "points": points, "examples": {"validation": 1234, "test": 1234}},
-        **{"settings": {"threads": 2, "onnxruntime": "1.0", "not_trained": []}},
+        **{"settings": {"threads": 2, "timed_texts": 256, "onnxruntime": "1.0", "not_trained": []}},
         "agreement": {"float32": agreement, "int8": agreement | {"difference": -0.001, "low": -0.003, "high": 0.001}},
-        "fixed_lengths": [{"tokens": 64, "batch": 1, **points[0], "milliseconds": 5.0}],
+        "fixed_lengths": [
+            {"tokens": 64, "batch": 32, "milliseconds": point["milliseconds"]["32"]["p50"] * (2 if number % 4 else 1)}
+            | {name: point[name] for name in ("method", "engine", "precision")}
+            for number, point in enumerate(points)
+            if not point["setting"]
+        ],
         "dial": [{"eta_scale": 1.0, "flops_speedup": 2.0, "score": 0.89, "milliseconds": 5.0}],
     }
 

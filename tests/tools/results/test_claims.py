@@ -222,13 +222,23 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     times = sentence(folder, "Time")
     span = "3.00 (ag_news) to 3.00 (sst2) times"
     spans = f"one text {span} as fast as {{}}, and a batch of 32 {span}"
-    assert f"In TensorFlow, AdapLeR answers {spans.format('the plain model')}." in times
+    unpadded = "1.50 (ag_news) to 1.50 (sst2) times"
+    assert (
+        f"In TensorFlow, AdapLeR answers {spans.format('the plain model')}. Plain BERT also computes padding; without "
+        f"any, a batch of 32 is answered {unpadded} as fast." in times
+    )
     int8 = sentence(folder, "Against plain BERT in int8")
-    assert int8.endswith(f"Both in ONNX int8, AdapLeR answers {spans.format('plain BERT')}.")
+    assert (
+        f"Both in ONNX int8, AdapLeR answers {spans.format('plain BERT')}, or, without padding, {unpadded}. int8 itself"
+        in int8
+    )
+    assert "changes plain BERT's score by +0.0 (ag_news) to +0.0 (sst2) points." in int8
     smaller = sentence(folder, "Against smaller models")
-    assert "AdapLeR in int8: in batches of 32 on ag_news, one text at a time on ag_news." in smaller
-    assert smaller.endswith("(no measured model beats it) on sst2.")
+    beaten = "ag_news (first layers 3 layers, int8)"
+    assert f"AdapLeR in int8: in batches of 32 on {beaten}, one text at a time on {beaten}." in smaller
+    assert smaller.endswith("at 2 or more values of `eta_scale` on sst2.")
     missing = sentence(folder, "What was not measured")
+    assert "the published training" in missing.lower() and "Training on all rows of" not in missing
     assert "mnli, qnli and dbpedia" in missing and "Times of hatexplain, imdb, mrpc and scitail." in missing
     assert "over seeds of ag_news, hatexplain, imdb, mrpc and scitail, which have fewer than 3." in missing
 
@@ -240,6 +250,18 @@ def test_gains_go_from_the_smallest_to_the_largest(tmp_path):
     assert "one text 1.50 (mrpc) to 6.00 (ag_news) times as fast" in sentence(made, "Time")
     alone = write_results(tmp_path / "alone", [slow, timed[1]])
     assert "one text 1.50 (mrpc) times as fast as plain BERT" in sentence(alone, "Against plain BERT in int8")
+
+
+def test_the_extremes_of_the_rounds_are_shown_where_they_were_recorded(tmp_path):
+    run = run_of("mrpc", 22, 2.0)
+    result = alternatives_of(run)
+    for rounds in ("", " (2.50 to 3.50)"):
+        rows = rows_of(texts_of(write_results(tmp_path / f"made{rounds}", [run, result]))["RESULTS.md"])
+        assert [row["ONNX int8, batch of 32"] for row in rows if "timed" in row or "FLOPs" in row] == [
+            f"60.0 to 20.0 ms, 3.00x{rounds}"
+        ]
+        for point in result["points"]:
+            point["gains"] = {size: {"median": 3.0, "lowest": 2.5, "highest": 3.5} for size in ("1", "32")}
 
 
 def test_short_requests_are_those_of_the_inference_benchmark(folder):
@@ -254,7 +276,8 @@ def test_a_task_that_gains_too_little_on_one_text_is_named(tmp_path):
     made = write_results(tmp_path / "made", [run, slow])
     assert "one text faster than AdapLeR in TensorFlow on mrpc:" in sentence(made, "Against plain BERT in int8")
     text = sentence(made, "Single short requests")
-    assert text.endswith("less than a tenth faster on mrpc (TensorFlow, float32) and mrpc (ONNX Runtime, int8).")
+    slow = "1.03 times on mrpc (TensorFlow, float32) and 1.03 times on mrpc (ONNX Runtime, int8)"
+    assert text.endswith(f"one text at most 1.1 times as fast as the plain model: {slow}.")
 
 
 def test_alternatives_that_were_not_trained_are_said(tmp_path):
@@ -269,9 +292,13 @@ def test_alternatives_that_were_not_trained_are_said(tmp_path):
 def test_one_setting_on_the_front_is_not_enough_to_be_named(tmp_path):
     run = run_of("mrpc", 22, 2.0)
     result = alternatives_of(run)
-    assert "beats it) on mrpc." in sentence(write_results(tmp_path / "two", [run, result]), "Against smaller models")
+    assert "values of `eta_scale` on mrpc." in sentence(
+        write_results(tmp_path / "two", [run, result]), "Against smaller models"
+    )
     result["points"] = [point for point in result["points"] if not point["setting"].startswith("eta_scale")]
-    assert "beats it) on no task." in sentence(write_results(tmp_path / "one", [run, result]), "Against smaller models")
+    assert "values of `eta_scale` on no task." in sentence(
+        write_results(tmp_path / "one", [run, result]), "Against smaller models"
+    )
 
 
 def test_runs_whose_target_dev_did_not_correct_are_said(tmp_path):

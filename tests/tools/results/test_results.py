@@ -10,14 +10,15 @@ import pytest
 from scipy import stats
 
 from tests.tiny_task import run_here
-from tests.tools.results.made_results import made_folder, run_of
+from tests.tools.results.made_results import made_folder, run_of, write_results
+from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import FIGURES, README, RESULTS, RESULTS_PAGE, ROOT
 from tools.evaluation.run_summary import portable
 from tools.results import figures, tables
 from tools.results.result_files import LAYOUT, PAPER, flags, read_folder
 from tools.results.seed_means import interval_over_seeds, seed_records
-from tools.results.write_pages import pages, with_headline
+from tools.results.write_pages import pages, with_headline, write_pages
 from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 
 COMMITTED = read_folder(RESULTS)
@@ -266,6 +267,22 @@ def test_readme_headline_is_up_to_date(folder):
     made = with_headline(readme, read_folder(folder))
     (table,) = re.findall(r"(?:^\|.*\n)+", made.partition("<!-- end of headline -->")[0], re.MULTILINE)
     assert [row[0] for row in cells(table)] == ["task", "sst2", "mrpc", "hatexplain", "imdb", "ag_news", "scitail"]
+
+
+def test_constant_answers_are_told_where_they_are_known(tmp_path, folder):
+    page = pages(folder, folder / "RESULTS.md")[folder / "RESULTS.md"]
+    assert "The best answer that is the same for every example scores 50.0 on ag_news, 50.0 on hatexplain," in page
+    older = run_of("mrpc", 22, 2.0)
+    for split in older["splits"].values():
+        del split["constant"]
+    text = pages(write_results(tmp_path / "old", [older]), tmp_path / "old" / "RESULTS.md")
+    assert not any("same for every example" in page or "constant answer" in page for page in text.values())
+
+
+def test_a_folder_that_does_not_exist_gets_no_pages(tmp_path):
+    with pytest.raises(UserError, match="result is not a folder of result files"):
+        write_pages(tmp_path / "result", only_check=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_result_of_one_json_adds_itself(folder, tmp_path):
