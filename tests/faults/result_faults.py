@@ -20,6 +20,7 @@ from tests.faults.places import (
     TARGET_AND_SCORES,
     TASKS,
     TRIED,
+    TRIM,
 )
 
 RESULT_FAULTS = (
@@ -169,5 +170,47 @@ RESULT_FAULTS = (
         'ours["exit"] != run_record.FINISHED',
         "False",
         ("tests/tools/benchmarks/test_alternatives.py::test_an_alternative_that_was_trained_otherwise_is_left_out",),
+    ),
+    Fault(
+        "windows of a document drawn one by one",
+        "tools/evaluation/intervals.py",
+        "rows if documents is None else np.unique(documents, return_inverse=True)[1]",
+        "rows",
+        ("tests/tools/evaluation/test_intervals.py::test_examples_of_one_document_are_drawn_together",),
+    ),
+    Fault(
+        "documents of all windows with the scored ones",
+        TRIM,
+        "None if dev.documents is None else dev.documents[rows]",
+        "dev.documents",
+        ("tests/tools/evaluation/test_trim_speed.py::test_windows_of_one_document_are_drawn_together",),
+    ),
+    Fault(
+        "a random score for each piece of a word",
+        SCORES,
+        "rng.random(length)[word]",
+        "rng.random(length)",
+        ("tests/tools/explanations/test_rationales.py::test_a_random_score_is_drawn_for_each_word",),
+    ),
+    Fault(
+        "answers over the texts",
+        "run_files/predict.py",
+        "arguments.output.exists() and arguments.output.samefile(arguments.input)",
+        "False",
+        ("tests/run_files/test_inference.py::test_predict_never_writes_over_its_input",),
+    ),
+    Fault(
+        "an empty label as a class",
+        "tools/data/rows.py",
+        "label is None or not str(label).strip()",
+        "label is None",
+        ("tests/tools/data/test_rows.py::test_a_row_without_a_label_is_refused_and_makes_no_class",),
+    ),
+    Fault(
+        "the record of a finished run lost to a mistyped command",
+        "tools/runtime/stage.py",
+        "            os.replace(earlier, run.folder)\n",
+        "            pass\n",
+        ("tests/tools/runtime/test_bad_input.py::test_a_mistyped_command_leaves_the_record_of_a_finished_run",),
     ),
 )

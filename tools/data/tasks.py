@@ -197,4 +197,4 @@ def get_task(name: str) -> Task:
 def custom_task(columns: tuple[str, ...], label_column: str, labels: tuple[str, ...], splits: list[str]) -> Task:
     """A user's own classification task: DATA_DIR itself holds a file for each of the splits."""
     named = {split: split for split in splits}
-    return Task(CUSTOM, columns, labels, ("accuracy",), named, label_column=label_column)
+    return Task(CUSTOM, columns, labels, ("accuracy", "macro_f1"), named, label_column=label_column)

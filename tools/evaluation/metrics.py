@@ -41,6 +41,7 @@ def related_accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "accuracy": accuracy_score,
     "f1": f1_score,
+    "macro_f1": lambda labels, predictions: f1_score(labels, predictions, average="macro", zero_division=0),
     "matthews": matthews_corrcoef,
     "pearson": lambda labels, predictions: pearsonr(labels, predictions).statistic if len(labels) > 1 else np.nan,
     "spearman": lambda labels, predictions: spearmanr(labels, predictions).statistic,

@@ -34,6 +34,11 @@ def test_binary_metrics_by_hand():
     assert METRICS["matthews"](labels, predictions) == pytest.approx((2 * 1 - 1 * 1) / np.sqrt(3 * 3 * 2 * 2))
 
 
+def test_macro_f1_is_the_mean_over_labels():
+    labels, predictions = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
+    assert METRICS["macro_f1"](labels, predictions) == pytest.approx((2 / 3 + 2 / 4 + 0) / 3)
+
+
 def test_correlations():
     labels, logits = np.array([0.0, 1, 2, 5]), np.array([[0.1], [0.2], [0.4], [9.0]])
     assert score(["spearman", "pearson"], labels, logits)["spearman"] == pytest.approx(1)
