@@ -195,7 +195,7 @@ def better_model(result: dict, batch: str) -> str | None:
     if not better:
         return None
     best = max(better, key=lambda point: (point["score"], -milliseconds(point)))
-    return f"{' '.join(filter(None, (best['method'], best['setting'])))}, {best['precision']}"
+    return f"{best['setting'] or best['method']} in {best['precision']}"
 
 
 def short_requests(results: Results, records: list[dict]) -> list[str]:

@@ -234,7 +234,7 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     )
     assert "changes plain BERT's score by +0.0 (ag_news) to +0.0 (sst2) points." in int8
     smaller = sentence(folder, "Against smaller models")
-    beaten = "ag_news (first layers 3 layers, int8)"
+    beaten = "ag_news (3 layers in int8)"
     assert f"AdapLeR in int8: in batches of 32 on {beaten}, one text at a time on {beaten}." in smaller
     assert smaller.endswith("at 2 or more values of `eta_scale` on sst2.")
     missing = sentence(folder, "What was not measured")
