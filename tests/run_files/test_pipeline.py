@@ -196,10 +196,19 @@ def test_a_summary_lists_every_model_that_was_tried(whole_run, flags, tmp_path):
         evaluated.write_text(json.dumps(scores | change))
         with pytest.raises(UserError, match=message):
             summary_of(summarized, there.adaptive_models / chosen)
-    record = there.run_folder("fine_tune") / "run.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"exit": "running"}))
-    with pytest.raises(UserError, match=r"fine_tune has not run to its end \(running\); continue it with --RESUME"):
-        summary_of(summarized, there.adaptive_models / chosen)
+    for stage, name in (("store_saliencies", "the stage store_saliencies"), ("fine_tune", "stage 1")):
+        record = there.run_folder(stage) / "run.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"exit": "running"}))
+        with pytest.raises(UserError, match=rf"{name} has not run to its end \(running\); continue it.* --RESUME"):
+            summary_of(summarized, there.adaptive_models / chosen)
+
+
+def test_a_summary_knows_the_best_constant_answer(whole_run, place):
+    _, where = whole_run
+    validation = json.loads(where.summary.read_text())["splits"]["validation"]
+    rows = [json.loads(line) for line in (place["data"] / "sst2" / "validation.jsonl").read_text().splitlines()]
+    positive = sum(row["label"] for row in rows) / len(rows)
+    assert validation["constant"] == pytest.approx(max(positive, 1 - positive))
 
 
 def test_lr_mode_agrees_on_every_example(whole_run):
