@@ -38,7 +38,7 @@ STAGES = {
     "fine_tune": "run_files/run_classification_bert.py --EPOCHS 4 --LEARNING_RATE 6e-4 --RESHUFFLE",
     "store_saliencies": "tools/store_saliencies.py --BATCH_SIZE 8",
     "train_adapler": "run_files/run_classification_w_lr.py --EPOCHS 4 --GAMMA 0.05 --PHI 0.005 --RESHUFFLE",
-    "train_adapler with a target": "run_files/run_classification_w_lr.py --EPOCHS 4 --TARGET_SPEEDUP 2 --GROUP_BY_LENGTH",
+    "train_adapler, target": "run_files/run_classification_w_lr.py --EPOCHS 4 --TARGET_SPEEDUP 2 --GROUP_BY_LENGTH",
 }
 OUTPUTS = ("models/**/*.h5", "data/sals/**/*.npy", "logs/ft_logs.json", "logs/**/scores.jsonl")
 FAULTS = {"SIGKILL": 1.0, "SIGTERM": 0.1, "SIGINT": 0.1, "disk full": 0.1}
