@@ -176,7 +176,7 @@ def test_weights_of_worse_epochs_stay_until_the_backup(tmp_path, monkeypatch):
         KeepFineTuned(TASK, examples(1), 4, tmp_path / "scores.jsonl", where, keep_best=1) for _ in range(2)
     )
     for epoch, score in ((1, 0.5), (2, 0.9)):
-        keeper.history.append({"epoch": epoch, "validation": {"accuracy": score}})
+        keeper.history.append({"epoch": epoch, "validation": dict.fromkeys(TASK.metrics, score)})
         keeper.keep(epoch)
         assert where.fine_tuned(1).exists() and where.fine_tuned(epoch).exists()
     write_json_lines(tmp_path / "scores.jsonl", keeper.history)
