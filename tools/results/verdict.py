@@ -47,9 +47,9 @@ def times(alternatives: list[dict]) -> dict:
             continue
         for batch in (ONE, BATCH):
             before, after = (point["milliseconds"][batch]["p50"] for point in (plain, ours))
-            gains[engine, batch] = before / after
-            cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {before / after:.2f}x"
             rounds = ours.get("gains", {}).get(batch)
+            gain = gains[engine, batch] = rounds["median"] if rounds else before / after
+            cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {gain:.2f}x"
             cells[f"{engine}_{batch}_rounds"] = ROUNDS.format(**rounds) if rounds else ""
         gains[engine, UNPADDED] = unpadded_gain(alternatives[0], engine)
         cells[precision] = DIFFERENCE.format(**in_points(ours))
