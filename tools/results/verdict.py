@@ -46,7 +46,7 @@ def times(alternatives: list[dict]) -> dict:
         if plain is None or ours is None:
             continue
         for batch in (ONE, BATCH):
-            before, after = (point["milliseconds"][batch]["p50"] for point in (plain, ours))
+            before, after = (1000 / point["texts_per_second"][batch] for point in (plain, ours))
             rounds = ours.get("gains", {}).get(batch)
             gain = gains[engine, batch] = rounds["median"] if rounds else before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {gain:.2f}x"
