@@ -1,7 +1,6 @@
 """Bad input: one sentence that names what is wrong, exit code 2, and nothing damaged."""
 
 import json
-import shlex
 import shutil
 from pathlib import Path
 
@@ -15,12 +14,10 @@ from tests.tiny_task import NAME, run_here, write_backbone, write_sst2
 from tools.common import paths
 from tools.common.atomic_files import clear_leftovers, require_replaceable
 from tools.common.errors import UserError
-from tools.common.locks import locked
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 from tools.inference.resumable_output import ResumableOutput
-from tools.runtime import checkpoints, forward_flags
-from tools.runtime import stage as stages
+from tools.runtime import checkpoints
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
 
@@ -196,34 +193,6 @@ def test_stages_after_an_unfinished_stage_1_are_refused(stage, fine_tuned):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"exit": "running"}))
     for script, flags in ((SALIENCIES, ()), (ADAPLER, RATES)):
         complains(stage(script, *flags), "not run to its end (running)", "--RESUME")
-
-
-def test_two_starts_at_once(place, monkeypatch, tmp_path):
-    """The one that comes second, after it saw no directory, leaves that of the first alone."""
-    root = tmp_path / "run"
-    with locked(root):
-        monkeypatch.setattr(Path, "exists", lambda path: path != root)
-        with pytest.raises(UserError, match="is running in"), stages._locked(root):
-            pass
-        monkeypatch.undo()
-        assert (root / ".lock").exists()
-
-
-@pytest.mark.parametrize(
-    "flags", ["--SAVE_NAME a/b", "--SAVE_NAME ..", "--BACKBONE_NAME org/model", "--BACKBONE_NAME ''"]
-)
-def test_names_that_are_paths(flags, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        parse(STAGES["train_adapler"], "", ["--TASK", "sst2", *shlex.split(flags)])
-    assert "is not a name without '/'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("flags", ["--EPOCHS 3 -h", "-h", "--TARGET=3", "--EPOCHS 3 -EPOCHS 4"])
-def test_flags_that_no_stage_can_mean_stop_the_pipeline(flags, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        forward_flags.check(flags.split())
-    assert "is not a flag" in (said := capsys.readouterr().err) or "--TARGET takes no value" in said
-    forward_flags.check(["--GAMMA", "0.1", "--PHI", "1e-3", "--DATA_DIR", "-1"])  # a value may be a negative number
 
 
 @pytest.mark.parametrize("wrong", ["--MAX_LENGTH 2", "--GAMMA -1", "--PHI nan", "--WARMUP_RATIO 2", "--DATA_SEED -1"])
