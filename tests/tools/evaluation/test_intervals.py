@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from tools.data.tasks import TABLE
+from tools.data.windows import PER_DOCUMENT
 from tools.evaluation.intervals import paired_difference
+from tools.evaluation.run_summary import _comparison
 
 RIGHT, WRONG = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
 
@@ -28,3 +31,25 @@ def test_examples_of_one_document_are_drawn_together():
     assert by_document["difference"] == alone["difference"] == naive["difference"] == better.mean()
     width, width_alone, width_naive = (found["high"] - found["low"] for found in (by_document, alone, naive))
     assert width == pytest.approx(width_alone, rel=0.15) and width > 3 * width_naive
+
+
+def test_a_summary_draws_the_windows_of_a_document_together(tmp_path):
+    """Of a task of windows, by the windows' row ids, and of the windows with evidence alone."""
+    rng, task = np.random.default_rng(0), TABLE["movie_rationales"]
+    row_ids = np.concatenate([document * PER_DOCUMENT + np.arange(25) for document in range(40)])
+    scored, labels = rng.random(1000) < 0.8, np.zeros(1000, int)
+    before, after = np.repeat(WRONG, 1000, axis=0), np.where(np.repeat(rng.random(40) < 0.5, 25)[:, None], RIGHT, WRONG)
+    files = tmp_path / "before.npz", tmp_path / "after.npz"
+    for file, logits in zip(files, (before, after), strict=True):
+        np.savez(file, row_ids=row_ids, scored=scored, labels=labels, logits=logits)
+    share = float((after[scored].argmax(axis=1) == 0).mean())
+    summary = {
+        "bert": {"test": {"accuracy": 0.0}},
+        "adapler": {"test": {"accuracy": share, "speedup": 2.0}},
+    }
+    found = _comparison(task, summary, "test", *files)
+    arrays = labels[scored], before[scored], after[scored]
+    expected = paired_difference("accuracy", *arrays, row_ids[scored] // PER_DOCUMENT)
+    assert found.items() >= expected.items() and found["examples"] == scored.sum() and found["constant"] == 1
+    alone = paired_difference("accuracy", *arrays)
+    assert found["high"] - found["low"] > 3 * (alone["high"] - alone["low"])

@@ -14,6 +14,7 @@ from tools.common.atomic_files import file_checksum
 from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import majority_rationale
+from tools.explanations import evaluate_rationales
 from tools.explanations.attentions import mean_attentions, rollout
 from tools.explanations.rationale_metrics import agreement, by_word, highest, mean_with_interval, ranking
 from tools.explanations.token_scores import METHODS, TokenScores, faithfulness, score_examples
@@ -128,6 +129,20 @@ def test_a_random_score_is_drawn_for_each_word():
     scores = np.array([example.scores["random"] for example in scored])
     assert (scores[:, 1:4] == scores[:, [1]]).all() and len(np.unique(scores[:, [1, 4]])) == 80
     assert 10 < (scores[:, 1] > scores[:, 4]).sum() < 30  # of 40; outside once in 700 times
+
+
+def test_windows_of_one_document_are_compared_together(monkeypatch):
+    ids = tf.ragged.constant([[2, 7, 9, 3]] * 4, dtype=tf.int32)
+    words = tf.ragged.constant([[-1, 0, 1, -1]] * 4, dtype=tf.int32)
+    marks = tf.ragged.constant([[0, 1, 0, 0]] * 4, dtype=tf.int32)
+    documents, labels = np.array([5, 5, 6, 6]), np.zeros(4, np.int32)
+    examples = Examples(
+        np.arange(4), ids, tf.zeros_like(ids), labels, 0, word=words, rationale=marks, documents=documents
+    )
+    bert, given = tiny.make_model(converted=False), []
+    monkeypatch.setattr(evaluate_rationales, "mean_with_interval", lambda _, documents: given.append(documents))
+    evaluate_rationales.compare(bert, examples, score_examples(tiny.make_model(), bert, examples, 4), 4)
+    assert len(given) > 40 and all(documents is examples.documents for documents in given)
 
 
 @pytest.fixture(scope="module")

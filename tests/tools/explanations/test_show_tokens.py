@@ -24,7 +24,7 @@ from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results.figures import draw_review, review_rows, write_figure
 from tools.results.result_files import Results
 from tools.runtime.argument_parser import parse
-from tools.runtime.checkpoints import load_tokenizer
+from tools.runtime.checkpoints import load_tokenizer, set_eta_scale
 
 TEXT = "a very good film was seen"
 TEXTS = [TEXT, "bad <script>alert(1)</script>"]
@@ -106,6 +106,20 @@ def test_the_command_writes_page_and_json(saved_model, written):
         assert shown["speedup"] == pytest.approx(expected["speedup"], abs=0.01)
         assert list(map(int, shown["passed"])) == [sum(word["alive"]) for word in expected["words"]]
     assert data["texts"][0]["steps"][0]["passed"] == "3" * 6 != data["texts"][0]["steps"][40]["passed"]
+
+
+def test_the_slider_stops_at_the_models_own_eta_scale(saved_model, tmp_path):
+    """Where it starts, so that the page opens with the answer that the terminal prints."""
+    model = shutil.copytree(saved_model, tmp_path / "model")
+    set_eta_scale(model, 3.0)
+    files = ["--HTML", str(tmp_path / "page.html"), "--JSON", str(tmp_path / "traces.json")]
+    show_tokens(parse([ShowArguments], "", ["--MODEL_PATH", str(model), "--TEXT", TEXT, *files]))
+    data, (printed,) = (
+        page_data((tmp_path / "page.html").read_text()),
+        json.loads((tmp_path / "traces.json").read_text()),
+    )
+    assert data["scales"][-2:] == [2, 3] and data["start"] == 41
+    assert data["texts"][0]["steps"][41]["lengths"] == printed["lengths"]
 
 
 def page_data(page: str) -> dict:

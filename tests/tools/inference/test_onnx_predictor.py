@@ -154,6 +154,11 @@ def test_a_model_of_a_later_onnx_is_refused(exported, tmp_path, change):
         OnnxPredictor(directory)
 
 
+def test_batches_of_nothing_are_refused(exported):
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        OnnxPredictor(exported, batch_size=0)
+
+
 def test_wrong_precisions_and_directories_are_refused(exported, tmp_path):
     with pytest.raises(UserError, match="float16"):
         OnnxPredictor(exported, precision="float16")
