@@ -73,12 +73,12 @@ def as_chosen(result: dict, engine: str, method: str) -> dict | None:
 
 
 def verdict(results: Results) -> str:
-    """Goals, what is gained and lost, the time, alternatives, short requests, and what was not measured: a list."""
+    """What is gained and lost, goals, the time, alternatives, short requests, and what was not measured: a list."""
     records = task_records(results)
     with_times = [record for record in records if ("TensorFlow", ONE) in record["gains"]]
     sentences = {
+        "Gain and cost": gain(records) if records else TEXTS["no_runs"],
         "Goals": goals(records) if records else TEXTS["no_runs"],
-        "What is gained, and what it costs": gain(records) if records else TEXTS["no_runs"],
         "Time": time_sentence(with_times) if with_times else TEXTS["no_times"],
         "Against plain BERT in int8": against_int8(results, with_times) if with_times else TEXTS["no_times"],
         "Against smaller models": against_smaller(results, with_times) if with_times else TEXTS["no_times"],
@@ -95,7 +95,10 @@ def without_data(records: list[dict]) -> list[str]:
 
 
 def backbones(records: list[dict]) -> str:
-    return listing(sorted({record["backbone"] for record in records})) or "small backbones"
+    """The backbones of all scores, introduced if the layout knows them."""
+    known = {name: values["text"] for name, values in LAYOUT["backbones"].items()}
+    names = {record["backbone"] for record in records}
+    return listing(sorted(known.get(name, name) for name in names)) or "small backbones"
 
 
 def goals(records: list[dict]) -> str:
@@ -112,15 +115,13 @@ GOALS = ("reached", "missed", "undecided")
 
 
 def gain(records: list[dict]) -> str:
-    """FLOPs speedup and difference of the score of each task, grouped by whether the difference is certain."""
-    known = {name: values["text"] for name, values in LAYOUT["backbones"].items()}
-    names = listing(sorted({known.get(record["backbone"], record["backbone"]) for record in records}))
+    """FLOPs speedups, and the tasks grouped by whether the difference of the score is certain; tables have the rest."""
     groups = {}
-    for record in sorted(records, key=lambda record: record["certainty"], reverse=True):
-        cell = f"{record['task']} {record['speedup']:.2f}x, {DIFFERENCE.format(**record)}"
-        groups.setdefault(record["certainty"], []).append(cell)
-    text = " ".join(f"{certainty.capitalize()}: {'; '.join(cells)}." for certainty, cells in groups.items())
-    return TEXTS["gain"].format(backbones=names, list=text)
+    for record in sorted(records, key=lambda record: record["certainty"]):
+        groups.setdefault(record["certainty"], {})[record["task"]] = record["difference"]
+    differences = [f"{span(g, '{:+.1f}')} on {listing(list(g))} ({name})" for name, g in groups.items()]
+    speedups = span({record["task"]: record["speedup"] for record in records}, "{:.2f}")
+    return TEXTS["gain"].format(speedups=speedups, differences=listing(differences))
 
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
