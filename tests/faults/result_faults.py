@@ -213,4 +213,20 @@ RESULT_FAULTS = (
         "            pass\n",
         ("tests/tools/runtime/test_bad_input.py::test_a_mistyped_command_leaves_the_record_of_a_finished_run",),
     ),
+    Fault(
+        "the slowest of the better models named",
+        "tools/results/verdict.py",
+        "fastest = min(others",
+        "fastest = max(others",
+        ("tests/tools/results/test_verdict.py::test_the_fastest_model_that_is_as_good_is_named",),
+    ),
+    Fault(
+        "the same times in every panel of the figure",
+        "tools/results/alternatives.py",
+        'frame(result | {"points": points}, batch)',
+        'frame(result | {"points": points})',
+        (
+            "tests/tools/benchmarks/test_alternatives.py::test_the_figure_has_a_panel_a_batch_size_with_the_times_of_the_tables",
+        ),
+    ),
 )

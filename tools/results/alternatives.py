@@ -7,17 +7,18 @@ import pandas
 from tools.common.markdown import markdown
 from tools.results.result_files import LAYOUT
 
-MARKERS = {
-    "TensorFlow, float32": "o",
-    "TensorFlow, bfloat16": "D",
-    "ONNX Runtime, float32": "s",
-    "ONNX Runtime, int8": "^",
-}
-"""Engine and precision -> marker."""
+BATCHES = {"1": "one text at a time", "32": "batches of 32"}
+"""Batch size -> its title in the figure."""
+DRAWN = {"TensorFlow, float32": "o", "ONNX Runtime, int8": "^"}
+"""Engine and precision of the points in the figure -> marker."""
 
 RING = {"color": "black", "marker": "o", "markersize": 12, "fillstyle": "none"}
 FRONT = {"color": "0.6", "linewidth": 1}
 ONE_POINT = {"color": "0.3", "linewidth": 1.5, "linestyle": ":"}
+NUMBERS = {"AdapLeR": " (eta_scale)", "first layers": " (how many)", "first tokens": " (how many)"}
+"""Method -> what the numbers beside its points are."""
+DEEPEST = 10
+"""Points below plain BERT at which a panel of the figure ends."""
 
 ENGINE = {"engine": "{engine}", "precision": "{precision}"}
 POINT = {"method": "{method}", "setting": "{setting}"} | ENGINE
@@ -64,18 +65,23 @@ def table(result: dict) -> str:
     return markdown(frame(result).to_dict("records"), POINT)
 
 
+def milliseconds(point: dict, batch: str) -> float:
+    """Milliseconds per text in batches of `batch`: the median of the rounds, each over all texts."""
+    return 1000 / point["texts_per_second"][batch]
+
+
 def frame(result: dict, batch: str = "32") -> pandas.DataFrame:
     """The points of a comparison, with columns for the table.
 
-    These are batch_1, batch_8 and batch_32, the percentiles of milliseconds per text; `time`, p50 in batches of
-    `batch`; `throughput`, texts per second in batches of 32; and `front`, "yes" or "".
+    These are batch_1, batch_8 and batch_32, the percentiles of milliseconds per text; `time`, the `milliseconds` in
+    batches of `batch`; `throughput`, texts per second in batches of 32; and `front`, "yes" or "".
 
     A point is on the Pareto front if no other is at least as fast and as good, and better in one of them.
     """
     points = pandas.DataFrame(result["points"])
     for size in ("1", "8", "32"):
-        points[f"batch_{size}"] = [milliseconds[size] for milliseconds in points["milliseconds"]]
-    points["time"] = [percentiles["p50"] for percentiles in points[f"batch_{batch}"]]
+        points[f"batch_{size}"] = [percentiles[size] for percentiles in points["milliseconds"]]
+    points["time"] = [milliseconds(point, batch) for point in result["points"]]
     points["throughput"] = [rates["32"] for rates in points["texts_per_second"]]
     ordered = points.sort_values(["time", "score"], ascending=[True, False])
     is_best = ordered["score"] > ordered["score"].cummax().shift(fill_value=-float("inf"))
@@ -83,11 +89,32 @@ def frame(result: dict, batch: str = "32") -> pandas.DataFrame:
     return points
 
 
-def figure(*comparisons: dict):
-    """Test score against milliseconds per text in batches of 32, with the 95 % intervals of the differences.
+def figure_rows(comparisons: list[dict]) -> pandas.DataFrame:
+    """The figure's numbers: scores on test in points, and times, of each comparison and batch size.
 
-    A panel a comparison. A ring marks AdapLeR as it was chosen, a dotted line what is one point below the fine-tuned
-    model.
+    The Pareto front is that of these points.
+    """
+    names = ["method", "setting", "engine", "precision", "time", "score", "difference", "low", "high", "front"]
+    tables = []
+    for result in comparisons:
+        kinds = [f"{point['engine']}, {point['precision']}" for point in result["points"]]
+        points = [point for point, kind in zip(result["points"], kinds, strict=True) if kind in DRAWN]
+        for batch in BATCHES:
+            table = frame(result | {"points": points}, batch)[names]
+            table[["score", "difference", "low", "high"]] *= 100
+            subject = f"{result['task']}, {result['backbone']}, seed {result['seed']}"
+            tables.append(table.assign(subject=subject, metric=result["metric"], batch=batch))
+    return pandas.concat(tables) if tables else pandas.DataFrame()
+
+
+def figure(table: pandas.DataFrame):
+    """Score on test against milliseconds per text: a row of panels a comparison, a panel a batch size.
+
+    A line joins the settings of a method, and each has its number beside it. A ring marks AdapLeR as it was chosen, a
+    dotted line what is one point below the fine-tuned model. Bars are 95 % intervals of the differences from it.
+
+    Args:
+        table: of `figure_rows`.
 
     Returns:
         a matplotlib Figure.
@@ -95,47 +122,56 @@ def figure(*comparisons: dict):
     from matplotlib.figure import Figure  # takes a second, which the tables do not need
     from matplotlib.lines import Line2D
 
-    rows, columns = -(-len(comparisons) // 2), min(2, len(comparisons))
-    drawing = Figure(figsize=(3 + 5 * columns, 0.5 + 3.8 * rows), layout="constrained")
-    panels = drawing.subplots(rows, columns, squeeze=False).ravel()
-    for axes in panels[len(comparisons) :]:
-        axes.axis("off")
-    frames = [frame(result) for result in comparisons]
-    for axes, points, result in zip(panels, frames, comparisons, strict=False):
-        draw_points(axes, points)
-        axes.set(title=f"{result['task']}, {result['backbone']}", ylabel=f"test {result['metric']}")
-    points = pandas.concat(frames)
-    methods = [method for method in LAYOUT["colours"] if method in set(points["method"])]
-    handles = [Line2D([], [], color=LAYOUT["colours"][method], linewidth=4, label=method) for method in methods]
-    kinds = [kind for kind in MARKERS if kind in set(points["engine"] + ", " + points["precision"])]
-    handles += [Line2D([], [], color="0.3", marker=MARKERS[kind], linestyle="", label=kind) for kind in kinds]
+    subjects = table["subject"].unique()
+    drawing = Figure(figsize=(10.5, 1.5 + 2.4 * len(subjects)), layout="constrained")
+    panels = drawing.subplots(len(subjects), len(BATCHES), squeeze=False, sharey="row")
+    for row, subject in zip(panels, subjects, strict=True):
+        for axes, (batch, title) in zip(row, BATCHES.items(), strict=True):
+            points = table[(table["subject"] == subject) & (table["batch"] == batch)]
+            draw_points(axes, points)
+            axes.set_title(f"{subject}: {title}", fontsize="medium")
+        row[0].set_ylabel(f"{points['metric'].iloc[0]} on test, points")
+    methods = [method for method in LAYOUT["colours"] if method in set(table["method"])]
+    handles = [
+        Line2D([], [], color=LAYOUT["colours"][method], linewidth=4, label=f"{method}{NUMBERS.get(method, '')}")
+        for method in methods
+    ]
+    handles += [Line2D([], [], color="0.3", marker=DRAWN[kind], linestyle="", label=kind) for kind in DRAWN]
     handles.append(Line2D([], [], **RING, linestyle="", label="AdapLeR as chosen"))
     handles.append(Line2D([], [], **FRONT, label="Pareto front"))
     handles.append(Line2D([], [], **ONE_POINT, label="one point lost"))
-    drawing.legend(handles=handles, fontsize="small", loc="outside right upper")
-    drawing.suptitle("Score against time per text")
+    drawing.legend(handles=handles, fontsize="small", loc="outside lower center", ncols=5)
+    drawing.suptitle(
+        "Score on test against time per text\n(bars: 95 % interval of the difference from BERT; "
+        f"models that lose more than {DEEPEST} points are below the panels)"
+    )
     return drawing
 
 
 def draw_points(axes, points: pandas.DataFrame) -> None:
-    """The points of one comparison with their front, on a logarithmic axis of time."""
+    """The points of one comparison and batch size with their front, on a logarithmic axis of time."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     front = points[points["front"] == "yes"].sort_values("time")
     axes.step(front["time"], front["score"], where="post", zorder=1, **FRONT)
-    for point in points.itertuples():
-        errors = [[max(point.difference - point.low, 0)], [max(point.high - point.difference, 0)]]
-        style = {"color": LAYOUT["colours"][point.method], "marker": MARKERS[f"{point.engine}, {point.precision}"]}
-        axes.errorbar(point.time, point.score, yerr=errors, elinewidth=0.7, capsize=2, alpha=0.9, **style)
-        if point.setting and point.precision == "int8":
-            offset, side = ((-5, 4), "right") if point.method == "AdapLeR" else ((5, -9), "left")
-            place = {"textcoords": "offset points", "horizontalalignment": side, "fontsize": 7}
-            axes.annotate(point.setting, (point.time, point.score), offset, **place)
-        if point.method == "AdapLeR" and not point.setting:
-            axes.plot(point.time, point.score, **RING)
-    axes.axhline((points["score"] - points["difference"]).median() - LAYOUT["task_goals"]["loss"] / 100, **ONE_POINT)
-    axes.margins(x=0.22)  # room for the labels
-    axes.set(xscale="log", xlabel="milliseconds per text, batches of 32")
+    for (method, engine, precision), group in points.groupby(["method", "engine", "precision"], sort=False):
+        style = {"color": LAYOUT["colours"][method], "marker": DRAWN[f"{engine}, {precision}"]}
+        errors = (group["difference"] - group["low"]).clip(0), (group["high"] - group["difference"]).clip(0)
+        axes.errorbar(group["time"], group["score"], errors, linestyle="", elinewidth=0.7, capsize=2, **style)
+        ordered = group.sort_values("time")
+        axes.plot(ordered["time"], ordered["score"], color=style["color"], linewidth=0.8, alpha=0.5)
+        for point in group.itertuples():
+            number = "".join(character for character in point.setting if character in "0123456789.")
+            place = {"textcoords": "offset points", "horizontalalignment": "left", "fontsize": 8, "clip_on": True}
+            axes.annotate(number, (point.time, point.score), (4, 3), color=style["color"], **place)
+            if method == "AdapLeR" and not point.setting:
+                axes.plot(point.time, point.score, **RING)
+    fine_tuned = (points["score"] - points["difference"]).median()
+    axes.axhline(fine_tuned - LAYOUT["task_goals"]["loss"], **ONE_POINT)
+    lowest, highest = (points["score"] - points["difference"] + points[end] for end in ("low", "high"))
+    axes.set_ylim(max(lowest.min(), fine_tuned - DEEPEST) - 0.5, highest.max() + 0.5)
+    axes.margins(x=0.1)
+    axes.set(xscale="log", xlabel="milliseconds per text")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -29,23 +28,17 @@ def draw_figures(results: Results, output: Path) -> list[str]:
     """Writes the figures that the results have numbers for; returns their names."""
     drawn = {name: (rows_of(results), draw) for name, (rows_of, draw) in FIGURES.items()}
     comparisons = results.of("alternatives")
-    drawn["overview"] = comparison_rows(comparisons), lambda _: alternatives.figure(*comparisons)
+    drawn["overview"] = alternatives.figure_rows(comparisons), alternatives.figure
     for result in comparisons:
-        drawn[f"{result['task']}_{result['backbone']}_alternatives"] = (
-            comparison_rows([result]),
-            partial(draw_comparison, result),
-        )
+        name = f"{result['task']}_{result['backbone']}_alternatives"
+        drawn[name] = alternatives.figure_rows([result]), alternatives.figure
     for task in {run["task"] for run in results.runs}:
         runs = [run for run in results.runs if run["task"] == task]
         drawn[f"{task}_tradeoff"] = tradeoff_rows(runs), draw_tradeoff
-    drawn = {name: values for name, values in drawn.items() if values[0]}
-    for name, (rows, draw) in drawn.items():
-        write_figure(output / name, pandas.DataFrame(rows), draw)
+    drawn = {name: (pandas.DataFrame(rows), draw) for name, (rows, draw) in drawn.items() if len(rows)}
+    for name, (table, draw) in drawn.items():
+        write_figure(output / name, table, draw)
     return sorted(drawn)
-
-
-def draw_comparison(result: dict, _: pandas.DataFrame) -> Figure:
-    return alternatives.figure(result)
 
 
 def cost_rows(results: Results) -> list[dict]:
@@ -76,9 +69,9 @@ def draw_intervals(axes: pyplot.Axes, table: pandas.DataFrame) -> None:
 
 
 def rationale_rows(results: Results) -> list[dict]:
-    """False positive rate of each method on each task, mean over seeds with its interval."""
-    records = agreement_records(results)
-    return [{**r["fpr"], "task": r["task"], "label": r["method"], "method": r["method"]} for r in records]
+    """Excess of each method's false positive rate over AdapLeR's, mean over seeds with its interval."""
+    records = [record for record in agreement_records(results) if "over" in record]
+    return [{**r["over"], "task": r["task"], "label": r["method"], "method": r["method"]} for r in records]
 
 
 def draw_rationales(table: pandas.DataFrame) -> Figure:
@@ -88,8 +81,10 @@ def draw_rationales(table: pandas.DataFrame) -> Figure:
     )
     for axes, task in zip(panels[0], tasks, strict=True):
         draw_intervals(axes, table[table["task"] == task])
-        axes.set(title=task, xlabel="false positive rate, 95 % interval")
-    figure.suptitle("Unmarked words kept, at equal numbers of words")
+        axes.axvline(0, color=COLOURS["AdapLeR"], label="AdapLeR")
+        axes.legend(fontsize="small")
+        axes.set(title=task, xlabel="false positive rate minus AdapLeR's, 95 %")
+    figure.suptitle("Unmarked words kept beyond AdapLeR's, at equal numbers of words")
     return figure
 
 
@@ -130,13 +125,6 @@ def draw_tradeoff(table: pandas.DataFrame) -> Figure:
     axes.set(ylabel=f"{metric} in points, 95 % interval of the difference")
     axes.legend(fontsize="small")
     return figure
-
-
-def comparison_rows(comparisons: list[dict]) -> list[dict]:
-    """Score on test and time of AdapLeR and its alternatives."""
-    names = ["method", "setting", "engine", "precision", "time", "score", "difference", "low", "high", "front"]
-    tables = [alternatives.frame(result)[names].assign(task=result["task"]) for result in comparisons]
-    return pandas.concat(tables).to_dict("records") if tables else []
 
 
 def review_rows(results: Results) -> list[dict]:

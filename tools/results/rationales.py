@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tools.results.result_files import Results
 from tools.results.seed_means import interval_over_seeds
 from tools.results.verdict import GENERATED, listing
@@ -11,7 +13,10 @@ FEWER, MORE, UNCLEAR = "fewer than", "more than", "not distinguishable from"
 
 
 def agreement_records(results: Results) -> list[dict]:
-    """One record a task and method, means over seeds: `fpr`, `f1`, and `over`, the excess of FPR over AdapLeR's."""
+    """One record a task and method, means over seeds.
+
+    These are `fpr`, `f1`, `layers` (FPR after each layer), and `over`, the excess of FPR over AdapLeR's.
+    """
     records, groups = [], {}
     for result in results.of("rationales"):
         groups.setdefault((result["task"], result["backbone"]), []).append(result)
@@ -21,6 +26,8 @@ def agreement_records(results: Results) -> list[dict]:
             record = {"task": task, "seeds": seeds, "method": method}
             for metric in ("fpr", "f1"):
                 record[metric] = interval_over_seeds([result["methods"][method][metric] for result in group], "mean")
+            layers = [[layer["fpr"] for layer in result["layers"][method]] for result in group]
+            record["layers"] = np.mean(layers, axis=0).tolist()
             if method != "AdapLeR":
                 excess = [result["fpr_over_adapler"][method] for result in group]
                 record["over"] = interval_over_seeds(excess, "mean")
@@ -59,4 +66,14 @@ def claim(records: list[dict]) -> str:
     else:
         held = "did not hold" if MORE in found else "is undecided"
     verdicts = "; ".join(f"{verdict} those of {listing(methods[verdict])}" for verdict in found)
-    return f"the paper's claim, fewer false positives, {held}. AdapLeR's are {verdicts}.{chance}"
+    return f"the paper's claim, fewer false positives, {held}. AdapLeR's are {verdicts}.{chance} {layer_means(records)}"
+
+
+def layer_means(records: list[dict]) -> str:
+    """After which layers AdapLeR has the lowest mean rate of false positives."""
+    rates = {record["method"]: np.array(record["layers"]) for record in records}
+    ours = rates.pop("AdapLeR")
+    lowest = np.flatnonzero((ours < np.array(list(rates.values()))).all(axis=0)) + 1
+    names = f"{'layers' if len(lowest) > 1 else 'layer'} {listing([str(layer) for layer in lowest])} of {len(ours)}"
+    layers = names if len(lowest) else "no layer"
+    return f"This is after the last layer; by the means alone, AdapLeR's are the fewest after {layers}."

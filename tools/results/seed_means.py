@@ -62,6 +62,8 @@ def seeds_record(group: pandas.DataFrame) -> dict:
         "commit": join(group["commit"]),
         "target": first["target_speedup"],
     }
+    differences = sorted(zip(group["seed"], group["difference"], strict=True))
+    record["each_seed"] = ", ".join(f"{seed}: {100 * difference:+.1f}" for seed, difference in differences)
     scores = group.filter(["constant", "fine_tuned", "score"]).dropna(axis="columns")  # older runs know no constant
     record |= {name: 100 * scores[name].mean() for name in scores}
     record |= in_points(interval_over_seeds(group.to_dict("records"), "difference"))

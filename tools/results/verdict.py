@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from tools.results.alternatives import frame
+from tools.results.alternatives import frame, milliseconds
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
-from tools.results.seed_means import ENOUGH_SEEDS, seed_records
+from tools.results.seed_means import ENOUGH_SEEDS, certainty, interval_over_seeds, seed_records
 
 TEXTS = LAYOUT["verdict"]
 GENERATED = "demo"
 """The generated task has a page, but no line beside tasks of real texts."""
 ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
+ENGINE_NAMES = {"TensorFlow": "TensorFlow", "ONNX Runtime": "ONNX int8"}
 ONE, BATCH, UNPADDED = "1", "32", "32 without padding"
 DIFFERENCE = "{difference:+.1f} ({low:+.1f} to {high:+.1f})"
 FORMS = {"TensorFlow": (PLAIN, LR_MODE), "ONNX int8": (PADDED["int8"], DROPPING["int8"])}
@@ -46,7 +47,7 @@ def times(alternatives: list[dict]) -> dict:
         if plain is None or ours is None:
             continue
         for batch in (ONE, BATCH):
-            before, after = (1000 / point["texts_per_second"][batch] for point in (plain, ours))
+            before, after = milliseconds(plain, batch), milliseconds(ours, batch)
             rounds = ours.get("gains", {}).get(batch)
             gain = gains[engine, batch] = rounds["median"] if rounds else before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {gain:.2f}x"
@@ -118,10 +119,24 @@ def gain(records: list[dict]) -> str:
     """FLOPs speedups, and the tasks grouped by whether the difference of the score is certain; tables have the rest."""
     groups = {}
     for record in sorted(records, key=lambda record: record["certainty"]):
-        groups.setdefault(record["certainty"], {})[record["task"]] = record["difference"]
-    differences = [f"{span(g, '{:+.1f}')} on {listing(list(g))} ({name})" for name, g in groups.items()]
+        groups.setdefault(record["certainty"], []).append(f"{record['task']} ({record['difference']:+.1f})")
+    scores = listing([f"{TEXTS['certainty'][name]} {listing(tasks)}" for name, tasks in groups.items()])
     speedups = span({record["task"]: record["speedup"] for record in records}, "{:.2f}")
-    return TEXTS["gain"].format(speedups=speedups, differences=listing(differences))
+    text = TEXTS["gain"].format(speedups=speedups, scores=scores)
+    losses = dev_losses(records)
+    return f"{text} {TEXTS['dev_losses'].format(list=listing(losses))}" if losses else text
+
+
+def dev_losses(records: list[dict]) -> list[str]:
+    """The tasks that lose for certain on validation, but not on test, with the loss in points."""
+    losses = []
+    for record in records:
+        on_dev = in_points(interval_over_seeds([run["splits"]["validation"] for run in record["runs"]], "difference"))
+        if record["certainty"] != certainty(on_dev) == "a loss":
+            losses.append(
+                f"{record['task']} ({on_dev['difference']:+.1f}, {on_dev['low']:+.1f} to {on_dev['high']:+.1f})"
+            )
+    return losses
 
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
@@ -147,64 +162,68 @@ def time_sentence(records: list[dict]) -> str:
 
 def against_int8(results: Results, records: list[dict]) -> str:
     """How many times as fast AdapLeR is where both run in int8, and where int8 alone beats AdapLeR in TensorFlow."""
-    first, losses = [], {}
+    first, plain_losses, losses = [], {}, {}
     for record in records:
         result = timed(results, record)[0]
-        plain, ours = as_chosen(result, "ONNX Runtime", "BERT"), as_chosen(result, "TensorFlow", "AdapLeR")
-        losses[record["task"]] = 100 * plain["difference"]
-        if plain["milliseconds"][ONE]["p50"] < ours["milliseconds"][ONE]["p50"]:
+        plain, ours = (as_chosen(result, "ONNX Runtime", method) for method in ("BERT", "AdapLeR"))
+        plain_losses[record["task"]], losses[record["task"]] = 100 * plain["difference"], 100 * ours["difference"]
+        if milliseconds(plain, ONE) < milliseconds(as_chosen(result, "TensorFlow", "AdapLeR"), ONE):
             first.append(record["task"])
-    spans = gains_of(records, "ONNX Runtime") | {"losses": span(losses, "{:+.1f}")}
+    spans = gains_of(records, "ONNX Runtime")
+    spans |= {"plain_losses": span(plain_losses, "{:+.1f}"), "losses": span(losses, "{:+.1f}")}
     text = TEXTS["int8"].format(**spans, batch=BATCH)
     return f"{text} {TEXTS['int8_first'].format(list=listing(first))}" if first else text
 
 
 def against_smaller(results: Results, records: list[dict]) -> str:
     """Where another model beats AdapLeR's chosen point in int8, and where enough of its settings are on the front."""
-    on_front, beaten, beaten_one, incomplete = [], [], [], []
+    on_front, incomplete = [], []
     for record in records:
         result = timed(results, record)[0]
         points = frame(result)
         ours = points[(points["method"] == "AdapLeR") & (points["precision"] == "int8")]
         if (ours["front"] == "yes").sum() >= SETTINGS_ON_FRONT:
             on_front.append(record["task"])
-        for batch, tasks in ((BATCH, beaten), (ONE, beaten_one)):
-            if better := better_model(result, batch):
-                tasks.append(f"{record['task']} ({better})")
         if result["settings"]["not_trained"]:
             incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
-    lists = {"on_front": on_front, "beaten": beaten, "beaten_one": beaten_one}
-    names = {name: listing(tasks) or "no task" for name, tasks in lists.items()}
+    front = TEXTS["on_front"].format(batch=BATCH, settings=SETTINGS_ON_FRONT, list=listing(on_front) or "no task")
     caveat = TEXTS["incomplete"].format(list=listing(incomplete)) if incomplete else ""
-    return f"{TEXTS['smaller'].format(batch=BATCH, settings=SETTINGS_ON_FRONT, **names)} {caveat}"
+    return f"{beaten_by(results, records)} {front} {caveat}"
 
 
-def better_model(result: dict, batch: str) -> str | None:
-    """The best of the other models that are at least as good and as fast as AdapLeR's chosen point in int8, or None."""
-    chosen = as_chosen(result, "ONNX Runtime", "AdapLeR")
+def beaten_by(results: Results, records: list[dict]) -> str:
+    """On which tasks another model is at least as good and as fast as AdapLeR's chosen point in int8."""
+    beaten = {ONE: [], BATCH: []}
+    for record in records:
+        for batch, tasks in beaten.items():
+            if better := better_model(timed(results, record)[0], batch):
+                tasks.append(TEXTS["beaten"].format(task=record["task"], **better))
+    one, many = (listing(tasks) or "on no task" for tasks in beaten.values())
+    return TEXTS["smaller"].format(batch=BATCH, beaten_one=one, beaten=many)
 
-    def milliseconds(point: dict) -> float:
-        return point["milliseconds"][batch]["p50"]
 
-    better = [
-        point
-        for point in result["points"]
-        if point["method"] != "AdapLeR"
-        and point["score"] >= chosen["score"]
-        and milliseconds(point) <= milliseconds(chosen)
-    ]
-    if not better:
+def better_model(result: dict, batch: str) -> dict | None:
+    """The fastest of the other models that are at least as good and as fast as AdapLeR's chosen point in int8, or None.
+
+    Returns:
+        its name, its score and AdapLeR's in points, and `ratio`, how many times as fast it is.
+    """
+    ours = as_chosen(result, "ONNX Runtime", "AdapLeR")
+    others = [point for point in result["points"] if point["method"] != "AdapLeR" and point["score"] >= ours["score"]]
+    fastest = min(others, key=lambda point: milliseconds(point, batch), default=None)
+    if fastest is None or milliseconds(fastest, batch) > milliseconds(ours, batch):
         return None
-    best = max(better, key=lambda point: (point["score"], -milliseconds(point)))
-    return f"{best['setting'] or best['method']} in {best['precision']}"
+    values = {"ratio": milliseconds(ours, batch) / milliseconds(fastest, batch), "chosen": 100 * ours["score"]}
+    name = f"{fastest['setting'] or fastest['method']} in {fastest['precision']}"
+    return {**values, "name": name, "score": 100 * fastest["score"]}
 
 
 def short_requests(results: Results, records: list[dict]) -> list[str]:
-    """One short text at the size of BERT-base, with most tokens dropped and with none; tasks that gain too little."""
+    """One short text at the size of BERT-base, what dropping nothing costs there, and tasks that gain too little."""
     slow = [
-        f"{record['gains'][engine, ONE]:.2f} times on {record['task']} ({engine}, {precision})"
+        f"on {record['task']} in {ENGINE_NAMES[engine]} ({record['gains'][engine, ONE]:.2f})"
         for record in records
-        for engine, precision in ENGINES.items()
+        for engine in ENGINES
         if record["gains"].get((engine, ONE), HARDLY_FASTER) < HARDLY_FASTER
     ]
     tasks = [TEXTS["short_tasks"].format(limit=HARDLY_FASTER, list=listing(slow))] if slow else []
@@ -213,25 +232,29 @@ def short_requests(results: Results, records: list[dict]) -> list[str]:
     if not singles:
         return [TEXTS["no_short"], *tasks]
     length = min(point["length"] for point in singles)
-    ordered = sorted((p for p in singles if p["length"] == length), key=lambda point: point["forced_speedup"])
-    nothing, most = (time_gains(point["variants"]) for point in (ordered[0], ordered[-1]))
-    values = {"flops": most[0][1], "speedup": listing([text for text, _ in most])}
-    return [TEXTS["short"].format(length=length, nothing=listing([text for text, _ in nothing]), **values), *tasks]
+    most = max((point for point in singles if point["length"] == length), key=lambda point: point["forced_speedup"])
+    fewest = min(point["forced_speedup"] for point in points)
+    nothing = [point for point in points if point["forced_speedup"] == fewest]
+    speedup, costs = [], []
+    for engine, forms in FORMS.items():
+        speedup.append(f"{form_gain(most, forms):.2f} times as fast in {engine}")
+        gains = {f"{point['batch_size']} x {point['length']} tokens": form_gain(point, forms) for point in nothing}
+        costs.append(f"{span(gains, '{:.2f}')} times as fast in {engine}")
+    values = {"flops": most["variants"][LR_MODE]["flops_speedup"], "speedup": listing(speedup)}
+    return [TEXTS["short"].format(length=length, nothing=listing(costs), **values), *tasks]
 
 
-def time_gains(variants: dict[str, dict]) -> list[tuple[str, float]]:
-    """How many times as fast the dropping form is on each engine, and its FLOPs speedup."""
-    gains = []
-    for engine, (plain, dropping) in FORMS.items():
-        ratio = variants[plain]["milliseconds"] / variants[dropping]["milliseconds"]
-        gains.append((f"{ratio:.2f} times as fast in {engine}", variants[dropping]["flops_speedup"]))
-    return gains
+def form_gain(point: dict, forms: tuple[str, str]) -> float:
+    """How many times as fast the dropping form of an engine is as its plain form."""
+    plain, dropping = (point["variants"][form]["milliseconds"] for form in forms)
+    return plain / dropping
 
 
 def not_measured(records: list[dict]) -> str:
     """BERT-base, times and seeds that are missing, and the paper's tasks without data."""
     missing = {
-        "unmeasured_rows": [f"{record['task']} ({record['rows']})" for record in records if record["rows"] != "all"],
+        "unmeasured_rows": [f"{r['task']} ({int(r['rows']):,} used)" for r in records if r["rows"] != "all"],
+        "unmeasured_tests": [f"{r['task']} ({r['examples']:,} used)" for r in records if is_cut(r)],
         "unmeasured_times": [record["task"] for record in records if not record["gains"]],
         "unmeasured_seeds": [record["task"] for record in records if len(record["runs"]) < ENOUGH_SEEDS],
         "unmeasured_tasks": without_data(records),
@@ -240,6 +263,11 @@ def not_measured(records: list[dict]) -> str:
     for name, tasks in missing.items():
         sentences += [TEXTS[name].format(tasks=listing(tasks), seeds=ENOUGH_SEEDS)] if tasks else []
     return " ".join(sentences)
+
+
+def is_cut(record: dict) -> bool:
+    """Whether the scores are of a part of the split."""
+    return record["runs"][0]["settings"]["train_adapler"]["max_eval_examples"] is not None
 
 
 def listing(names: list[str]) -> str:

@@ -21,12 +21,24 @@ from tools.results.rationales import agreement_records, claims
 from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
 from tools.results.seed_means import ENOUGH_SEEDS, join
 from tools.results.variants import variants_table
-from tools.results.verdict import GENERATED, listing, short_requests, task_records, verdict, without_data
+from tools.results.verdict import (
+    GENERATED,
+    beaten_by,
+    listing,
+    short_requests,
+    span,
+    task_records,
+    timed,
+    verdict,
+    without_data,
+)
 
 COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
 COMMAND_FLAGS = ("target_speedup", "gamma", "phi", "max_length", "max_train_examples", "max_eval_examples")
 COMMAND_FLAGS += ("hold_out", "mixed_precision")
 """Flags of run_task.sh that the recipe or the published settings do not contain."""
+SAME_SPEED = 0.005
+"""FLOPs speedups that differ by less than this share are the same."""
 
 
 def pages(folder: Path, output: Path) -> dict[Path, str]:
@@ -44,22 +56,36 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     """Verdict, figure, scores, speeds, the paper's scores, rationales, protocol, looks at test sets, links."""
     link = "" if folder == output.parent else f"{folder.name}/"
     records = task_records(results)
-    parts = [LAYOUT["introduction"], verdict(results)]
-    parts += figure(results, link)
+    parts = [LAYOUT["introduction"], *headline(results, link)]
     if records:
         known = [f"{record['constant']:.1f} on {record['task']}" for record in records if "constant" in record]
         constants = PARTS["constants"].format(list=listing(known)) if known else ""
         parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants))
         parts.append(markdown(records, COLUMNS["scores"]))
-        timed = [record for record in records if record["gains"]]
-        speeds = [PARTS["speeds"], markdown(timed, COLUMNS["speed"])]
-        parts += speeds if timed else [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
+        with_times = [record for record in records if record["gains"]]
+        without = [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
+        parts += speeds(results, with_times) if with_times else without
     parts += [*paper_part(records), PARTS["no_help"].format(list=no_help(results, records))]
     parts += rationale_part(results, link)
     parts += [protocol(results), PARTS["looks"], markdown(looks(results), COLUMNS["looks"])]
     tasks = sorted({run["task"] for run in results.runs + results.superseded})
     links = listing([f"[{task}]({link}{task}.md)" for task in tasks])
     return [*parts, PARTS["links"].format(tasks=links, benchmarks=f"{link}benchmarks.md")]
+
+
+def headline(results: Results, link: str) -> list[str]:
+    """Verdict, the table of the tasks that have a goal, and the figure."""
+    order = list(LAYOUT["task_goals"]["speedups"])
+    records = [record for record in task_records(results) if record["task"] in order]
+    records = sorted(records, key=lambda record: order.index(record["task"]))
+    table = [markdown(records, COLUMNS["headline"])] if records else []
+    return [verdict(results), *table, *figure(results, link)]
+
+
+def speeds(results: Results, records: list[dict]) -> list[str]:
+    """The table of times, and how many texts they are of."""
+    texts = {record["task"]: timed(results, record)[0]["settings"]["timed_texts"] for record in records}
+    return [PARTS["speeds"].format(timed_texts=span(texts, "{}")), markdown(records, COLUMNS["speed"])]
 
 
 def figure(results: Results, link: str) -> list[str]:
@@ -72,7 +98,11 @@ def figure(results: Results, link: str) -> list[str]:
 
 def paper_part(records: list[dict]) -> list[str]:
     """The paper's scores beside ours, and what the tasks cost that have no result."""
-    both = [record | PAPER["tasks"][record["task"]] for record in records if record["task"] in PAPER["tasks"]]
+    both = []
+    for record in records:
+        if record["task"] in PAPER["tasks"]:
+            settings = record["runs"][0]["settings"]["train_adapler"]
+            both.append(record | PAPER["tasks"][record["task"]] | {"max_length": settings["max_length"]})
     parts = [PARTS["paper"].format(**PAPER), markdown(both, COLUMNS["paper"])] if both else []
     cost, costs = PAPER["cost"], []
     for task in without_data(records):
@@ -85,13 +115,33 @@ def paper_part(records: list[dict]) -> list[str]:
 
 
 def no_help(results: Results, records: list[dict]) -> str:
-    """Short requests, and the tasks that miss their goal."""
-    lines = short_requests(results, [record for record in records if record["gains"]])
+    """Short requests, smaller models, what the dial cannot do, and the tasks that miss their goal."""
+    with_times = [record for record in records if record["gains"]]
+    lines = short_requests(results, with_times)
+    lines += [beaten_by(results, with_times)] if with_times else []
+    for record in with_times:
+        lines += dial_limits(timed(results, record)[0])
     for record in records:
         if record["goal"].startswith("missed"):
             values = "{task}, goal {goal}: {difference:+.1f} points ({low:+.1f} to {high:+.1f}) at {speedup:.2f}x"
             lines.append(f"{values.format(**record)}, {record['mean_lengths'][0]:.0f} tokens a text.")
     return "\n".join(f"- {' '.join(line.split())}" for line in lines)
+
+
+def dial_limits(result: dict) -> list[str]:
+    """Sentences about a dial that ends early, and about one that loses score when it is turned down."""
+    dial = sorted(result["dial"], key=lambda point: point["eta_scale"])
+    task, sentences = result["task"], []
+    end = next(point for point in dial if point["flops_speedup"] > (1 - SAME_SPEED) * dial[-1]["flops_speedup"])
+    if end is not dial[-1]:
+        values = {"eta_scale": end["eta_scale"], "speedup": end["flops_speedup"]}
+        sentences.append(PARTS["dial"].format(task=task, **values))
+    chosen = next(point["score"] for point in dial if point["eta_scale"] == 1)
+    slowest = dial[0]
+    if 100 * (chosen - slowest["score"]) > LAYOUT["task_goals"]["loss"]:
+        values = {"eta_scale": slowest["eta_scale"], "score": 100 * slowest["score"], "chosen": 100 * chosen}
+        sentences.append(PARTS["dial_score"].format(task=task, **values))
+    return sentences
 
 
 def rationale_part(results: Results, link: str) -> list[str]:
@@ -107,8 +157,9 @@ def rationale_part(results: Results, link: str) -> list[str]:
     waiting = sorted(old - {record["task"] for record in records} - {GENERATED})
     if waiting:
         parts.append(PARTS["rationales_wait"].format(tasks=listing(waiting)))
-    if results.of("reviews"):
-        parts.append(PARTS["figure"].format(title=PARTS["titles"]["review"], picture=f"{link}figures/review.png"))
+    for result in results.of("reviews")[:1]:  # the figure's
+        title = PARTS["titles"]["review"].format(**result["reviews"][0])
+        parts.append(PARTS["figure"].format(title=title, picture=f"{link}figures/review.png"))
     return parts
 
 
@@ -187,11 +238,7 @@ def with_headline(readme: str, results: Results) -> str:
     _, end, after = rest.partition("<!-- end of headline -->")
     if not start or not end:
         raise UserError(f"{README} lacks a mark of its headline; restore it: git checkout {README.name}")
-    order = list(LAYOUT["task_goals"]["speedups"])
-    records = [record for record in task_records(results) if record["task"] in order]
-    records = sorted(records, key=lambda record: order.index(record["task"]))
-    table = markdown(records, COLUMNS["headline"]) if records else ""
-    parts = [verdict(results), table, *figure(results, f"{RESULTS.name}/")]
+    parts = headline(results, f"{RESULTS.name}/")
     block = "\n\n".join(filter(None, map(str.strip, parts)))
     return f"{before}{start}{block}\n{end}{after}"
 

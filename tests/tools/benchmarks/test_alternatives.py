@@ -239,9 +239,21 @@ def test_the_table_and_the_figure_hold_every_point(compared, tmp_path):
     assert len(lines) == 2 + len(result["points"]) and "yes" in results.table(result)
     page = measured(result, results.tables(result))
     assert "eta_scale" in page and "21 examples" in page and "{" not in page
-    drawing = results.figure(result)
+
+
+def test_the_figure_has_a_panel_a_batch_size_with_the_times_of_the_tables(compared, tmp_path):
+    result, _ = compared
+    table = results.figure_rows([result])
+    kinds = ("TensorFlow", "float32"), ("ONNX Runtime", "int8")
+    drawn = [point for point in result["points"] if (point["engine"], point["precision"]) in kinds]
+    assert len(drawn) < len(result["points"]) and len(table) == len(drawn) * 2
+    for batch, rows in table.groupby("batch"):
+        assert rows["time"].tolist() == pytest.approx([1000 / point["texts_per_second"][batch] for point in drawn])
+        assert rows["score"].tolist() == pytest.approx([100 * point["score"] for point in drawn])
+    drawing = results.figure(table)
     drawing.savefig(tmp_path / "figure.png")
-    assert len(drawing.axes[0].containers) == len(result["points"]) and (tmp_path / "figure.png").stat().st_size > 1000
+    assert [axes.get_title().rpartition(": ")[2] for axes in drawing.axes] == ["one text at a time", "batches of 32"]
+    assert len({str(axes.get_ylim()) for axes in drawing.axes}) == 1
 
 
 def test_the_pareto_front_has_the_points_that_no_other_beats():

@@ -1,13 +1,16 @@
-"""Result files made for tests: runs with targets, alternatives and rationales, in the forms that the programs write."""
+"""Result files made for tests, in the forms that the programs write, and the pages of a folder of them."""
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
-from tools.common.paths import RESULTS
+from tools.common.paths import README, RESULTS, RESULTS_PAGE
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PACKED, PADDED, PLAIN
+from tools.results.result_files import read_folder
+from tools.results.write_pages import pages, with_headline
 
 DEMO = json.loads((RESULTS / "demo_demo_bert_22.json").read_text(encoding="utf-8"))
 RATIONALES = json.loads((RESULTS / "rationales_hatexplain.json").read_text(encoding="utf-8"))
@@ -135,3 +138,20 @@ def made_folder(folder: Path) -> Path:
     write_results(folder, results + [rationales_of(run) for run in runs if run["task"] == "hatexplain"])
     (folder / "inference_bert_base.json").write_text(json.dumps(inference_at_base_size()), encoding="utf-8")
     return folder
+
+
+def texts_of(folder) -> dict[str, str]:
+    """RESULTS.md and the README's headline about a folder of results."""
+    page = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
+    readme = with_headline(README.read_text(encoding="utf-8"), read_folder(folder))
+    headline = readme.partition("write_pages -->")[2].partition("<!-- end")[0]
+    return {"RESULTS.md": pages(folder, page)[page], "README.md": headline}
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """The rows of all Markdown tables, as title -> cell."""
+    rows = []
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        titles, _, *lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+        rows += [dict(zip(titles, line, strict=True)) for line in lines]
+    return rows

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.tools.results.made_results import alternatives_of, made_folder, rationales_of, run_of, write_results
-from tools.common.paths import README, RESULTS, RESULTS_PAGE
-from tools.results.rationales import claim
+from tests.tools.results.made_results import made_folder, rationales_of, rows_of, run_of, texts_of, write_results
+from tools.common.paths import README, RESULTS
 from tools.results.result_files import LAYOUT, read_folder
-from tools.results.verdict import verdict
 from tools.results.write_pages import pages, with_headline
 
 INTERVAL = re.compile(r"[+-]\d+\.\d+ \([+-]\d+\.\d+ to [+-]\d+\.\d+\)")
@@ -23,23 +21,6 @@ NO_MEASUREMENTS = {"95", "22"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return made_folder(tmp_path_factory.mktemp("results") / "made")
-
-
-def texts_of(folder) -> dict[str, str]:
-    """RESULTS.md and the README's headline about a folder of results."""
-    page = RESULTS_PAGE if folder == RESULTS else folder / "RESULTS.md"
-    readme = with_headline(README.read_text(encoding="utf-8"), read_folder(folder))
-    headline = readme.partition("write_pages -->")[2].partition("<!-- end")[0]
-    return {"RESULTS.md": pages(folder, page)[page], "README.md": headline}
-
-
-def rows_of(text: str) -> list[dict[str, str]]:
-    """The rows of all Markdown tables, as title -> cell."""
-    rows = []
-    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-        titles, _, *lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
-        rows += [dict(zip(titles, line, strict=True)) for line in lines]
-    return rows
 
 
 def expected_difference(files: list[dict]) -> str:
@@ -74,6 +55,8 @@ def test_every_row_is_that_of_the_files(folder, where):
             fine_tuned = f"{mean['fine_tuned']:.1f}"
             assert row.get("fine-tuned", row.get("ours: fine-tuned", fine_tuned)) == fine_tuned
             assert row.get("AdapLeR", row.get("ours: AdapLeR", f"{mean['score']:.1f}")) == f"{mean['score']:.1f}"
+            each = ", ".join(f"{run['seed']}: {100 * run['splits']['test']['difference']:+.1f}" for run in files)
+            assert row.get("seed: difference", each) == each
             speedup = row.get("asked, reached", row.get("FLOPs speedup"))
             assert speedup is None or speedup.endswith(f"{mean['speedup'] / 100:.2f}x")
 
@@ -195,151 +178,3 @@ def test_the_results_page_is_short_and_answers_first(folder):
         assert answers[:3] == ["Gain and cost", "Goals", "Time"]
         assert answers[3:5] == ["Against plain BERT in int8", "Against smaller models"]
         assert answers[5:] == ["Single short requests", "What was not measured"]
-
-
-def sentence(folder, name: str) -> str:
-    (line,) = [line for line in verdict(read_folder(folder)).splitlines() if line.startswith(f"- **{name}")]
-    return line
-
-
-def test_sentences_of_the_verdict(folder, tmp_path):
-    few = [run_of("mrpc", 22, 2.0), run_of("ag_news", 22, 7.0), run_of("scitail", 22, 2.0)]
-    goals = sentence(folder, "Goals")
-    assert goals.endswith(
-        "Reached: imdb, mrpc and scitail; missed: ag_news; undecided, because the 95 % interval contains -1: "
-        "hatexplain and sst2."
-    )
-    goals = sentence(write_results(tmp_path / "few", few), "Goals")
-    assert goals.endswith("Not run with the current protocol: sst2, hatexplain and imdb.")
-    gain = sentence(folder, "Gain and cost")
-    groups = re.findall(r"[-+][\d.]+ \(\w+\) on ([^(]+) \((not distinguishable from zero|a loss|a gain)\)", gain)
-    assert groups == [
-        ("ag_news, hatexplain and imdb", "a loss"),
-        ("mrpc, scitail and sst2", "not distinguishable from zero"),
-    ]
-    times = sentence(folder, "Time")
-    span = "3.00 (ag_news) to 3.00 (sst2) times"
-    spans = f"one text {span} as fast as {{}}, and a batch of 32 {span}"
-    unpadded = "1.50 (ag_news) to 1.50 (sst2) times"
-    assert (
-        f"In TensorFlow, AdapLeR answers {spans.format('the plain model')}. Plain BERT also computes padding; without "
-        f"any, a batch of 32 is answered {unpadded} as fast." in times
-    )
-    int8 = sentence(folder, "Against plain BERT in int8")
-    assert (
-        f"Both in ONNX int8, AdapLeR answers {spans.format('plain BERT')}, or, without padding, {unpadded}. int8 itself"
-        in int8
-    )
-    assert "changes plain BERT's score by +0.0 (ag_news) to +0.0 (sst2) points." in int8
-    smaller = sentence(folder, "Against smaller models")
-    beaten = "ag_news (3 layers in int8)"
-    assert f"AdapLeR in int8: in batches of 32 on {beaten}, one text at a time on {beaten}." in smaller
-    assert smaller.endswith("at 2 or more values of `eta_scale` on sst2.")
-    missing = sentence(folder, "What was not measured")
-    assert "6 layers of 384 units" in missing
-    assert "the published training" in missing.lower() and "Training on all rows of" not in missing
-    assert "mnli, qnli and dbpedia" in missing and "Times of hatexplain, imdb, mrpc and scitail." in missing
-    assert "over seeds of ag_news, hatexplain, imdb, mrpc and scitail, which have fewer than 3." in missing
-
-
-def test_gains_go_from_the_smallest_to_the_largest(tmp_path):
-    fast, slow, middle = run_of("ag_news", 22, 7.0), run_of("mrpc", 22, 2.0), run_of("sst2", 22, 2.0)
-    timed = [alternatives_of(fast, ours=10.0), alternatives_of(slow, ours=40.0), alternatives_of(middle)]
-    made = write_results(tmp_path / "three", [fast, slow, middle, *timed])
-    assert "one text 1.50 (mrpc) to 6.00 (ag_news) times as fast" in sentence(made, "Time")
-    alone = write_results(tmp_path / "alone", [slow, timed[1]])
-    assert "one text 1.50 (mrpc) times as fast as plain BERT" in sentence(alone, "Against plain BERT in int8")
-
-
-def test_the_extremes_of_the_rounds_are_shown_where_they_were_recorded(tmp_path):
-    run = run_of("mrpc", 22, 2.0)
-    result = alternatives_of(run)
-    for rounds in ("3.00x", "2.90x (2.50 to 3.50)"):
-        rows = rows_of(texts_of(write_results(tmp_path / rounds, [run, result]))["RESULTS.md"])
-        assert [row["ONNX int8, batch of 32"] for row in rows if "timed" in row or "FLOPs" in row] == [
-            f"60.0 to 20.0 ms, {rounds}"
-        ]
-        for point in result["points"]:
-            point["gains"] = {size: {"median": 2.9, "lowest": 2.5, "highest": 3.5} for size in ("1", "32")}
-
-
-def test_short_requests_are_those_of_the_inference_benchmark(folder):
-    text = sentence(folder, "Single short requests")
-    assert "one text of 64 tokens with 5.0 times fewer FLOPs is answered 2.50 times as fast in TensorFlow and" in text
-    assert "1.25 times as fast in ONNX int8. A model that drops nothing is 1.00 times as fast in TensorFlow" in text
-
-
-def test_a_task_that_gains_too_little_on_one_text_is_named(tmp_path):
-    run = run_of("mrpc", 22, 2.0)
-    slow = alternatives_of(run, ours=58.0)
-    made = write_results(tmp_path / "made", [run, slow])
-    assert "one text faster than AdapLeR in TensorFlow on mrpc:" in sentence(made, "Against plain BERT in int8")
-    text = sentence(made, "Single short requests")
-    slow = "1.03 times on mrpc (TensorFlow, float32) and 1.03 times on mrpc (ONNX Runtime, int8)"
-    assert text.endswith(f"one text at most 1.1 times as fast as the plain model: {slow}.")
-
-
-def test_alternatives_that_were_not_trained_are_said(tmp_path):
-    run = run_of("mrpc", 22, 2.0)
-    for number, left_out in enumerate(([], ["minilm_2_layers"])):
-        result = alternatives_of(run)
-        result["settings"]["not_trained"] = left_out
-        text = sentence(write_results(tmp_path / str(number), [run, result]), "Against smaller models")
-        assert ("not compared: 1 on mrpc." in text) == bool(left_out)
-
-
-def test_one_setting_on_the_front_is_not_enough_to_be_named(tmp_path):
-    run = run_of("mrpc", 22, 2.0)
-    result = alternatives_of(run)
-    assert "values of `eta_scale` on mrpc." in sentence(
-        write_results(tmp_path / "two", [run, result]), "Against smaller models"
-    )
-    result["points"] = [point for point in result["points"] if not point["setting"].startswith("eta_scale")]
-    assert "values of `eta_scale` on no task." in sentence(
-        write_results(tmp_path / "one", [run, result]), "Against smaller models"
-    )
-
-
-def test_runs_whose_target_dev_did_not_correct_are_said(tmp_path):
-    corrected, earlier = run_of("mrpc", 22, 2.0), run_of("scitail", 22, 2.0)
-    for run, logged in (corrected, {"correction": 1.1}), (earlier, {}):
-        run["tried"][0]["epochs"] = [{"validation": {"accuracy": 0.9, "speedup": 2.0}, "eta": [0.5], **logged}]
-    page = texts_of(write_results(tmp_path / "made", [corrected, earlier]))["RESULTS.md"]
-    assert "(CHANGELOG.md): scitail." in page
-    page = texts_of(write_results(tmp_path / "new", [corrected]))["RESULTS.md"]
-    assert "CHANGELOG.md" not in page
-
-
-def test_looks_at_test_sets_are_all_listed(folder):
-    looks = [row for row in rows_of(texts_of(folder)["RESULTS.md"]) if "why" in row]
-    assert {(row["task"], row["seeds"]) for row in looks} >= {
-        ("sst2", "22 23 24"),
-        ("hatexplain", "22 23"),
-        ("imdb", "22 23"),
-    }
-    assert {row["setting"] for row in looks if row["task"] == "sst2"} == {"target 2x", "alternatives"}
-    committed = [row for row in rows_of(texts_of(RESULTS)["RESULTS.md"]) if "why" in row]
-    assert len(committed) >= 17 and any(row["task"] == "demo" for row in committed)
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row["date"]) for row in committed)
-
-
-def test_the_claim_is_told_as_it_is():
-    fewer, more, unclear = {"low": 0.1, "high": 0.2}, {"low": -0.2, "high": -0.1}, {"low": -0.1, "high": 0.1}
-    for over, expected in (
-        ({"saliency": fewer, "rollout": fewer}, "held. AdapLeR's are fewer than those of “saliency” and “rollout”."),
-        (
-            {"saliency": fewer, "rollout": more},
-            "held in part. AdapLeR's are fewer than those of “saliency”; more than those of “rollout”.",
-        ),
-        (
-            {"saliency": more, "rollout": unclear},
-            "did not hold. AdapLeR's are more than those of “saliency”; not distinguishable from those of “rollout”.",
-        ),
-        (
-            {"saliency": unclear, "random": fewer},
-            "is undecided. AdapLeR's are not distinguishable from those of “saliency”. "
-            "They are fewer than those of random words.",
-        ),
-    ):
-        records = [{"method": method, "over": interval} for method, interval in over.items()]
-        assert claim([{"method": "AdapLeR"}, *records]).endswith(expected)
