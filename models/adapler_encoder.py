@@ -12,6 +12,7 @@ from models.contribution_predictor import ContributionPredictor
 from models.length_reduction import (
     INFERENCE_LAMBDA,
     MASKED,
+    THETA_MIN,
     contributions,
     effective_length,
     fade,
@@ -25,7 +26,6 @@ from models.packing import Packing
 
 ETA_INIT = 0.25
 ETA_MIN, ETA_MAX = 0.01, 1.0
-THETA_MIN = 1e-3
 
 
 @dataclass

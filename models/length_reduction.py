@@ -20,9 +20,11 @@ MASKED = -10000.0
 INFERENCE_LAMBDA = 1e20
 """Slope at which the soft removal is a step function and equals the hard removal; it has no useful gradient."""
 
+THETA_MIN = 1e-3
+"""Least weight of [CLS]: what keeps theta, its share, from vanishing."""
+
 _SMALLEST_MASK = 1e-6  # a mask value below it stays as it is
 _TINY = 1e-15
-_MIN_CLS_WEIGHT = 1e-3
 _SMALLEST_DELTA = 1e-9  # keeps lambda / delta and its gradient finite in float32 where delta is 0
 
 
@@ -57,7 +59,7 @@ def contributions(scores: tf.Tensor, removable: tf.Tensor) -> tf.Tensor:
 
 def weigh_cls(shares: tf.Tensor, weight: tf.Tensor | float) -> tf.Tensor:
     """Multiplies [CLS]'s share by `weight` (scalar, at least 0.001) and renormalises: [B, n] -> [B, n]."""
-    weighed = shares * _with_cls(tf.ones_like(shares), tf.maximum(weight, _MIN_CLS_WEIGHT))
+    weighed = shares * _with_cls(tf.ones_like(shares), tf.maximum(weight, THETA_MIN))
     return tf.math.divide_no_nan(weighed, tf.reduce_sum(weighed, axis=-1, keepdims=True))
 
 

@@ -54,7 +54,7 @@ class TrainingStep:
         Args:
             optimizer: for BERT and the classifier.
             objective: an `Objective`.
-            speedup_optimizer: for eta and theta.
+            speedup_optimizer: for eta and theta; an optimiser or its name, as `optimizer`.
             cp_optimizer: for the Contribution Predictors (default: `optimizer`).
 
         Raises:
@@ -70,7 +70,10 @@ class TrainingStep:
     @tf.__internal__.tracking.no_automatic_dependency_tracking
     def _set_objective(self, objective, speedup_optimizer, cp_optimizer) -> None:
         """Sets untracked attributes, because Keras saves the counters of a tracked metric with the weights."""
-        self.objective, self.speedup_optimizer, self.cp_optimizer = objective, speedup_optimizer, cp_optimizer
+        self.objective = objective
+        with self.distribute_strategy.scope():
+            self.speedup_optimizer = speedup_optimizer and keras.optimizers.get(speedup_optimizer)
+            self.cp_optimizer = cp_optimizer and keras.optimizers.get(cp_optimizer)
         self.loss_trackers = {name: keras.metrics.Mean(name) for name in ("loss", "cp_loss", "tokens_left")}
 
     @property

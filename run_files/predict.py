@@ -47,8 +47,7 @@ def predict(arguments: PredictArguments) -> None:
     if arguments.output.exists() and arguments.output.samefile(arguments.input):
         raise UserError(f"--INPUT and --OUTPUT are both {arguments.input}; name another file for the answers")
     directory, predictor = _load_predictor(arguments)
-    trained = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("text_columns")
-    columns = find_text_columns(arguments.input, trained, arguments.text_columns, ": --TEXT_COLUMNS")
+    columns = find_text_columns(arguments.input, predictor.text_columns, arguments.text_columns, ": --TEXT_COLUMNS")
     indices = np.arange(sum(1 for _ in stream_file(arguments.input)))
     if arguments.shard:
         indices = np.array_split(indices, arguments.shard.parts)[arguments.shard.number - 1]

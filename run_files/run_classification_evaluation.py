@@ -18,18 +18,10 @@ if __name__ == "__main__":
 
 import pickle
 
-import numpy as np
-
 from tools.common.atomic_files import atomic_write, write_json
 from tools.data.loading import load_examples
-from tools.evaluation.evaluate import (
-    evaluation_summary,
-    flops_per_example,
-    lr_mode_agreement,
-    predict,
-    published_speedup,
-    scored_rows,
-)
+from tools.evaluation.evaluate import evaluation_summary, lr_mode_agreement, predict, published_speedup
+from tools.evaluation.example_results import ExampleResults
 from tools.runtime.checkpoints import load_model, tokenizer_of, weights_checksum
 from tools.runtime.run import Run
 from tools.runtime.stage import run_stage
@@ -46,20 +38,14 @@ def evaluate(run: Run) -> None:
         examples = load_examples(run.task, split, tokenizer, run.max_length, run.data_options)
         predictions = predict(model, examples, batch_size, desc=split)
         results[split] = evaluation_summary(run.task, model, examples, predictions)
-        flops = flops_per_example(model, predictions)
+        stored = ExampleResults.of(run.task, model, examples, predictions)
         file = run.paths.flops_per_example(model_path, split, model.eta_scale)
-        with atomic_write(file) as temporary:
-            columns = {
-                "row_ids": examples.row_ids,
-                "labels": examples.labels,
-                "scored": scored_rows(run.task, examples),
-            }
-            np.savez(temporary, **columns, logits=predictions.logits, lengths=predictions.lengths, **flops)
+        stored.write(file)
         pickled = file.with_suffix(".pkl")
         pickled.unlink(missing_ok=True)  # an earlier evaluation's
         if evaluation.flops_pickle:
             with atomic_write(pickled) as temporary:
-                temporary.write_bytes(pickle.dumps(flops["model"].tolist()))
+                temporary.write_bytes(pickle.dumps(stored.model.tolist()))
         if evaluation.check_lr_mode and model.is_adapler and split == "validation":
             results[split]["lr_mode"] = lr_mode_agreement(model, examples, predictions, batch_size)
         if evaluation.as_published_flops and model.is_adapler:

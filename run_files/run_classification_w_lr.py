@@ -20,25 +20,18 @@ from tools.runtime.arguments import STAGES
 if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["train_adapler"], __doc__)  # before the imports that take seconds
 
-import json
-
-import tf_keras as keras
-
-from tools.common.atomic_files import write_json
-from tools.data.examples import Examples
 from tools.data.loading import load_examples
-from tools.evaluation.evaluate import predict
-from tools.evaluation.trim_speed import compare_with_fine_tuned, trim, verdict
-from tools.explanations import saliencies
+from tools.explanations.saliencies import load_training_examples
 from tools.runtime import fine_tuning_log
 from tools.runtime.arguments import ALLOWED_LOSS
-from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights, save_model
+from tools.runtime.checkpoints import load_tokenizer
 from tools.runtime.run import Run
 from tools.runtime.run_record import SCORES
 from tools.runtime.stage import run_stage
 from tools.training.adapler import compile_model, make_model
 from tools.training.callbacks import AdapLeRFiles, KeepAdapLeR, best_near_target, fastest_within_loss
 from tools.training.fit import fit
+from tools.training.target import finish_target
 
 
 def train_adapler(run: Run) -> None:
@@ -52,9 +45,6 @@ def train_adapler(run: Run) -> None:
     model = make_model(run)
     compile_model(model, run, train)
     files = AdapLeRFiles.of(run.paths, arguments.model_name)
-    if not arguments.resume:
-        for file in (files.chosen, files.last):
-            run.paths.eta_scales(file).unlink(missing_ok=True)  # of an earlier model of this name
     metric = run.task.primary_metric
     choose = fastest_within_loss(metric, best) if target is None else best_near_target(metric, target)
     facts = {"best_fine_tuned": best, "settings": run.settings}
@@ -67,34 +57,6 @@ def train_adapler(run: Run) -> None:
         earlier = f" ({files.chosen} is from an earlier run)" if files.chosen.exists() else ""
         print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")
     print(files.last if callback.chosen_epoch is None else files.chosen)
-
-
-def finish_target(run: Run, tokenizer, dev: Examples, files: AdapLeRFiles, fine_tuned: Path) -> None:
-    """Trims the chosen epoch to the target on dev, stores it, and prints what it reached and costs; all in float32."""
-    target, batch_size = run.arguments.target_speedup, run.arguments.evaluation_batch_size
-    keras.mixed_precision.set_global_policy("float32")  # a token near a threshold may leave in one arithmetic alone
-    model = make_model(run)
-    load_weights(model, files.chosen)
-    stored = json.loads(files.log.read_text(encoding="utf-8"))
-    trained_eta = stored["epochs"][stored["chosen_epoch"] - 1]["eta"]
-    model.bert.encoder.eta.assign(trained_eta)  # the file of a finished run that is resumed is trimmed already
-    scale = trim(model, dev, batch_size, target)
-    save_model(model, tokenizer, files.chosen)
-    plain = load_backbone(run.backbone, run.task, run.max_length)
-    load_weights(plain, fine_tuned)
-    before, after = predict(plain, dev, batch_size, "fine-tuned"), predict(model, dev, batch_size, "trimmed")
-    comparison = compare_with_fine_tuned(run.task, model, dev, before, after)
-    write_json(files.log, stored | {"target_speedup": target, "trimmed_by": scale, "trimmed": comparison})
-    print(*verdict(target, comparison), sep="\n")
-
-
-def load_training_examples(run: Run, tokenizer):
-    """Training examples with the saliencies that stage 2 stored for them."""
-    examples = load_examples(run.task, "train", tokenizer, run.max_length, run.data_options)
-    epochs = fine_tuning_log.saliency_epochs(run.task, run.paths)
-    stored = [saliencies.SaliencyFiles.of(run.paths, "train", epoch) for epoch in epochs]
-    command = f"python ./tools/store_saliencies.py --TASK {run.task.name} --DATA_SEED {run.paths.seed}"
-    return saliencies.join(examples, stored, f"{command} --MAX_LENGTH {run.max_length}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ TASKS, CALLBACKS, FIT = "tools/data/tasks.py", "tools/training/callbacks.py", "t
 SALIENCIES, LOG = "tools/explanations/saliencies.py", "tools/runtime/fine_tuning_log.py"
 SCORES = "tools/explanations/token_scores.py"
 TARGET, TRIM, BACKUP = "models/speed_target.py", "tools/evaluation/trim_speed.py", "tools/training/backup.py"
-STAGE_3_PROGRAM = "run_files/run_classification_w_lr.py"
+STAGE_3_PROGRAM, STAGE_3_END = "run_files/run_classification_w_lr.py", "tools/training/target.py"
 STAGES, SUMMARY = "run_files/stages.sh", "tools/evaluation/run_summary.py"
 
 FINE_TUNING = "tests/run_files/wiring/test_fine_tuning.py"

@@ -14,7 +14,7 @@ from tests.faults.places import (
     LABELS,
     METRICS,
     SCORES,
-    STAGE_3_PROGRAM,
+    STAGE_3_END,
     SUBMISSION,
     SUMMARY,
     TARGET_AND_SCORES,
@@ -137,7 +137,7 @@ RESULT_FAULTS = (
     ),
     Fault(
         "a model trained in bfloat16 is scored in it",
-        STAGE_3_PROGRAM,
+        STAGE_3_END,
         'keras.mixed_precision.set_global_policy("float32")',
         "keras.mixed_precision.global_policy()",
         (f"{FLAGS}::test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32",),
@@ -228,5 +228,33 @@ RESULT_FAULTS = (
         (
             "tests/tools/benchmarks/test_alternatives.py::test_the_figure_has_a_panel_a_batch_size_with_the_times_of_the_tables",
         ),
+    ),
+    Fault(
+        "--EVAL_BATCH_SIZE ignored",
+        "tools/runtime/arguments.py",
+        "return self.eval_batch_size or self.batch_size",
+        "return self.batch_size",
+        (f"{FLAGS}::test_evaluation_has_a_batch_size_of_its_own",),
+    ),
+    Fault(
+        "saliencies of another label",
+        "tools/data/examples.py",
+        ".tobytes() + label.tobytes()",
+        ".tobytes()",
+        ("tests/tools/data/test_examples.py::test_a_row_has_another_checksum_if_its_tokens_types_or_label_change",),
+    ),
+    Fault(
+        "a run killed at its end begins anew",
+        "tools/runtime/stage.py",
+        "return has_epochs or",
+        "return",
+        (f"{FLAGS}::test_a_run_that_is_killed_while_it_is_trimmed_goes_on",),
+    ),
+    Fault(
+        "the last factor of the bisection",
+        TRIM,
+        "nearest = min(distances, key=distances.get)",
+        "nearest = scale",
+        ("tests/tools/evaluation/test_trim_speed.py::test_the_nearest_measured_factor_is_taken",),
     ),
 )

@@ -20,6 +20,7 @@ from tests.faults.places import (
     SAMPLE,
     SPEED_TARGET,
     STAGE_3,
+    STAGE_3_END,
     STAGE_3_PROGRAM,
     STAGES,
     TARGET,
@@ -122,7 +123,7 @@ TARGET_FAULTS = (
     Fault("worst epoch near the target chosen", CALLBACKS, "return max(near,", "return min(near,", NEAR_TARGET),
     Fault("furthest epoch chosen", CALLBACKS, "min(history, key=distance)", "max(history, key=distance)", NEAR_TARGET),
     Fault("bisection the wrong way", TRIM, "if reached < target else", "if reached > target else", TRIMMING),
-    Fault("trimmed thresholds not stored", TRIM, "    encoder.eta.assign(encoder.thresholds(scale))\n", "", TRIMMING),
+    Fault("trimmed thresholds not stored", TRIM, "    encoder.eta.assign(encoder.thresholds(nearest))\n", "", TRIMMING),
     Fault(
         "target's state left out of the backup",
         BACKUP,
@@ -150,7 +151,7 @@ TARGET_FAULTS = (
     ),
     Fault(
         "last epoch trimmed",
-        STAGE_3_PROGRAM,
+        STAGE_3_END,
         "load_weights(model, files.chosen)",
         "load_weights(model, files.last)",
         TARGET_RUN,

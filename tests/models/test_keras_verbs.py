@@ -128,3 +128,12 @@ def test_a_graph_may_change_in_the_middle_of_a_fit():
 
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=change)]
     assert len(model.fit(inputs, targets, epochs=2, callbacks=callbacks, verbose=0).history["loss"]) == 2
+
+
+def test_optimisers_by_name():
+    model = tiny.make_model(num_hidden_layers=2)
+    model.compile("sgd", objective=Objective(gamma=0.5, phi=0.5), speedup_optimizer="sgd", cp_optimizer="adam")
+    eta = model.bert.encoder.eta.numpy()
+    model.fit(*arrays(), batch_size=5, verbose=0)
+    assert np.abs(model.bert.encoder.eta.numpy() - eta).max() > 0
+    assert isinstance(model.cp_optimizer, keras.optimizers.Adam)

@@ -9,9 +9,10 @@ import tensorflow as tf
 import tf_keras as keras
 from transformers import BertTokenizerFast
 
-from run_files import run_classification_w_lr
+from run_files import run_classification_evaluation
 from run_files.run_classification_bert import fine_tune
 from run_files.run_classification_evaluation import evaluate
+from run_files.run_classification_w_lr import train_adapler
 from run_files.run_glue_prediction import predict_glue
 from tests.machine import needs_bfloat16
 from tests.stages import (
@@ -31,9 +32,10 @@ from tools.data.tasks import TABLE
 from tools.runtime import stage
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
-from tools.runtime.checkpoints import load_backbone, load_tokenizer, save_weights
+from tools.runtime.checkpoints import load_backbone, load_tokenizer, save_weights, saved_eta_scale, set_eta_scale
 from tools.runtime.forward_flags import accepted_flags
 from tools.store_saliencies import store_saliencies
+from tools.training import callbacks, target
 
 ROWS = {"train": 11, "validation": 5, "test": 5}
 TRAINING = "--EPOCHS 1 --LEARNING_RATE 0.01 --WARMUP_RATIO 0"
@@ -109,19 +111,75 @@ def test_a_model_that_was_trained_in_bfloat16_is_trimmed_and_scored_in_float32(p
     flags = f"{place('wnli', ('sentence1', 'sentence2'))} --MIXED_PRECISION"
     as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")
     as_a_program("store_saliencies", store_saliencies, flags)
-    dtypes, trim = [], run_classification_w_lr.trim
+    dtypes, trim = [], target.trim
 
     def noted(model, *arguments):
         dtypes.append(model.bert.encoder.layer[0].attention.self_attention.query.compute_dtype)
         return trim(model, *arguments)
 
-    monkeypatch.setattr(run_classification_w_lr, "trim", noted)
-    train = run_classification_w_lr.train_adapler
-    record = as_a_program("train_adapler", train, f"{flags} {TRAINING} --TARGET_SPEEDUP 1.2")
+    monkeypatch.setattr(target, "trim", noted)
+    record = as_a_program("train_adapler", train_adapler, f"{flags} {TRAINING} --TARGET_SPEEDUP 1.2")
     layer = record.model.bert.encoder.layer[0].attention.self_attention.query
     assert layer.compute_dtype == "bfloat16" and dtypes == ["float32"]
     for name in ("evaluate", "summarize", "choose_eta_scale"):
         assert accepted_flags(name, ["--MIXED_PRECISION"]) == []
+
+
+def test_a_run_that_is_killed_while_it_is_trimmed_goes_on(place, monkeypatch, capsys):
+    """It is not taken for a finished one; once it is trimmed, another --RESUME changes nothing."""
+    flags = place("qqp", ("question1", "question2"))
+    as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")
+    as_a_program("store_saliencies", store_saliencies, flags)
+    flags += f" {TRAINING} --TARGET_SPEEDUP 1.2"
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SystemExit)):
+        patch.setattr(target, "trim", kill)
+        as_a_program("train_adapler", train_adapler, flags)
+    with pytest.raises(SystemExit, match="2"):
+        as_a_program("train_adapler", train_adapler, flags)
+    assert "interrupted run; add --RESUME" in capsys.readouterr().err
+    where = paths.TaskPaths("tiny_flags", 5, "qqp")
+    directory, log = where.adapler("run_TARGET1.2").with_suffix(""), where.adapler_log("run_TARGET1.2")
+    assert not as_a_program("train_adapler", train_adapler, f"{flags} --RESUME").steps
+    trimmed = log.read_text()
+    assert "trimmed_by" in trimmed
+    set_eta_scale(directory, 1.35)
+    monkeypatch.setattr(target, "trim", kill)
+    as_a_program("train_adapler", train_adapler, f"{flags} --RESUME")
+    assert log.read_text() == trimmed and saved_eta_scale(directory) == 1.35
+
+
+def test_evaluation_has_a_batch_size_of_its_own(place, monkeypatch):
+    """In the stages that train and in stage 4."""
+    flags = f"{place('cola')} --EVAL_BATCH_SIZE 3"
+    sizes, predict = [], callbacks.predict
+
+    def noted(model, examples, batch_size, *more, **named):
+        sizes.append(batch_size)
+        return predict(model, examples, batch_size, *more, **named)
+
+    for module in (callbacks, run_classification_evaluation):
+        monkeypatch.setattr(module, "predict", noted)
+    record = as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")
+    assert sizes == [3] and {len(step.targets["labels"]) for step in record.steps} == {4, 3}
+    weights = paths.TaskPaths("tiny_flags", 5, "cola").fine_tuned(1)
+    as_a_program("evaluate", evaluate, f"{flags} --MODEL_PATH {weights} --SPLIT validation")
+    assert sizes == [3, 3]
+
+
+def test_keep_best_is_refused_if_stage_2_needs_more(place, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        as_a_program("fine_tune", fine_tune, f"{place('sst2')} --EPOCHS 4 --LEARNING_RATE 0.01 --KEEP_BEST 2")
+    assert "--KEEP_BEST 2: stage 2 needs the 3 best epochs" in capsys.readouterr().err
+
+
+def test_keep_best_keeps_the_weights_of_so_many_epochs(place):
+    flags = place("qnli", ("question", "sentence"))
+    as_a_program("fine_tune", fine_tune, f"{flags} --EPOCHS 4 --LEARNING_RATE 0.01 --KEEP_BEST 3")
+    assert len(paths.TaskPaths("tiny_flags", 5, "qnli").all_fine_tuned) == 3
 
 
 QUERY = "bert/encoder/layer_._0/attention/self/query/kernel:0"

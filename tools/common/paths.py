@@ -102,7 +102,7 @@ class TaskPaths:
         return self.saliencies(split) / f"sal_mat_wCLSSEPnoZ_{epoch}.npy"
 
     def saliency_rows(self, split: str, epoch: int) -> Path:
-        """Row ids and token checksums of the matrix's rows."""
+        """Row ids and checksums of the matrix's examples."""
         return self.saliency_matrix(split, epoch).with_suffix(".rows.npz")
 
     def attentions(self, split: str, epoch: int, rollout: bool, only_last_layer: bool) -> Path:
@@ -127,6 +127,11 @@ class TaskPaths:
     def adapler_logs(self) -> list[Path]:
         """Logs of every AdapLeR run."""
         return sorted(self.logs.glob("*_lr_logs.json"))
+
+    def model_of_log(self, log: Path, chosen: bool) -> Path:
+        """The weights of the chosen or of the last epoch that an AdapLeR run's log is about."""
+        name = log.name.removesuffix("_lr_logs.json")
+        return self.adapler(name) if chosen else self.adapler_last(name)
 
     @property
     def glue_submission(self) -> Path:

@@ -82,15 +82,17 @@ class Examples:
         """The same examples with other tokens, and without what belonged to the old ones."""
         return Examples(self.row_ids, input_ids, token_type_ids, self.labels, self.pad_id)
 
-    def token_checksums(self) -> np.ndarray:
-        """CRC-32 of each example's token ids, uint32 [N]: tells whether a stored row still belongs to its example."""
-        ids = self.input_ids.values.numpy().astype("<i4")
-        starts = self.input_ids.row_splits.numpy()
-        return np.array([zlib.crc32(ids[a:b].tobytes()) for a, b in itertools.pairwise(starts)], np.uint32)
+    def row_checksums(self) -> np.ndarray:
+        """CRC-32 of each example's tokens and label, uint32 [N]: tells whether a stored row still belongs to it."""
+        tokens = np.stack([self.input_ids.values.numpy(), self.token_type_ids.values.numpy()], axis=1).astype("<i4")
+        spans = itertools.pairwise(self.input_ids.row_splits.numpy())
+        labels = self.labels.astype("<f4")
+        rows = [tokens[a:b].tobytes() + label.tobytes() for (a, b), label in zip(spans, labels, strict=True)]
+        return np.array([zlib.crc32(row) for row in rows], np.uint32)
 
     def checksum(self) -> int:
         """CRC-32 of everything that a model is trained on: row ids, tokens, labels and saliencies."""
-        arrays = [self.row_ids, self.token_checksums(), self.labels]
+        arrays = [self.row_ids, self.row_checksums()]
         if self.saliency is not None:
             arrays.append(self.saliency.values.numpy())
         if self.teacher_logits is not None:

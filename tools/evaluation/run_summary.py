@@ -24,6 +24,7 @@ from tools.common.paths import TaskPaths
 from tools.data.rows import DataOptions, load_rows
 from tools.data.tasks import Task
 from tools.data.windows import documents_of
+from tools.evaluation.example_results import ExampleResults
 from tools.evaluation.intervals import paired_difference
 from tools.evaluation.metrics import constant_score
 from tools.explanations.token_traces import trace
@@ -94,14 +95,14 @@ def summary_of(run: Run, model_path: Path) -> dict:
 def _comparison(task: Task, summary: dict, split: str, fine_tuned: Path, adapler: Path) -> dict:
     """Speedup, scores of both models and of the best constant answer, and the difference with its 95 % interval."""
     metric = task.primary_metric
-    with np.load(fine_tuned, allow_pickle=False) as before, np.load(adapler, allow_pickle=False) as after:
-        if not np.array_equal(before["row_ids"], after["row_ids"]):
-            raise UserError(f"{fine_tuned} and {adapler} hold other examples; evaluate both models with the same flags")
-        rows = after["scored"]
-        documents = documents_of(after["row_ids"][rows]) if task.windowed else None
-        labels, *logits = (values[rows] for values in (after["labels"], before["logits"], after["logits"]))
-        difference = paired_difference(metric, labels, *logits, documents)
-        constant = constant_score(metric, labels, logits[0].shape[1])
+    before, after = ExampleResults.read(fine_tuned), ExampleResults.read(adapler)
+    if not np.array_equal(before.row_ids, after.row_ids):
+        raise UserError(f"{fine_tuned} and {adapler} hold other examples; evaluate both models with the same flags")
+    rows = after.scored
+    documents = documents_of(after.row_ids[rows]) if task.windowed else None
+    labels, *logits = (values[rows] for values in (after.labels, before.logits, after.logits))
+    difference = paired_difference(metric, labels, *logits, documents)
+    constant = constant_score(metric, labels, logits[0].shape[1])
     scores = {"score": summary["adapler"][split][metric], "fine_tuned": summary["bert"][split][metric]}
     scores["constant"] = constant
     if not np.isclose(scores["score"] - scores["fine_tuned"], difference["difference"]):
@@ -130,8 +131,8 @@ def _read(file: Path) -> dict:
 def _adapler_log(paths: TaskPaths, file: Path) -> dict:
     """The log of an AdapLeR run, with the factors on eta that were tried on its model."""
     log = _read(file)
-    model = file.name.removesuffix("_logs.json") + ("" if log["chosen_epoch"] else "_last")
-    return log | {"eta_scales": _eta_scales(paths, Path(model))}
+    model = paths.model_of_log(file, chosen=log["chosen_epoch"] is not None)
+    return log | {"eta_scales": _eta_scales(paths, model)}
 
 
 def _eta_scales(paths: TaskPaths, model_path: Path) -> dict | None:

@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from transformers import PreTrainedTokenizerBase
 
 from tools.common.atomic_files import atomic_write, file_checksum, write_array
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.examples import INPUTS_SPEC, Examples
+from tools.data.loading import load_examples
 from tools.runtime.batches import compiled_once, stream_results
+from tools.runtime.fine_tuning_log import saliency_epochs
+from tools.runtime.run import Run
 
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 """What NumPy raises for files that are missing or damaged."""
@@ -75,7 +79,7 @@ class SaliencyFiles:
 
     Attributes:
         matrix: saliencies, float32 [N, max_length].
-        rows: row ids, token checksums and logits of the matrix's examples, and the checksum of the weights.
+        rows: row ids, checksums of tokens and labels, and logits of the matrix's examples; checksum of the weights.
         weights: the fine-tuned weights that the saliencies came from.
     """
 
@@ -91,7 +95,7 @@ class SaliencyFiles:
     def write(self, matrix: np.ndarray, logits: np.ndarray, examples: Examples) -> None:
         """Writes the matrix, then the rows: an interruption in between leaves a pair that `read` refuses."""
         write_array(self.matrix, matrix)
-        columns = {"row_ids": examples.row_ids, "checksums": examples.token_checksums(), "logits": logits}
+        columns = {"row_ids": examples.row_ids, "checksums": examples.row_checksums(), "logits": logits}
         with atomic_write(self.rows) as temporary:
             np.savez(temporary, **columns, weights=file_checksum(self.weights))
 
@@ -101,8 +105,8 @@ class SaliencyFiles:
             columns = self._read_rows()
         except UNREADABLE:
             return False
-        same_tokens = np.array_equal(columns["checksums"], examples.token_checksums())
-        return self.matrix.exists() and same_tokens and columns["weights"] == file_checksum(self.weights)
+        same_examples = np.array_equal(columns["checksums"], examples.row_checksums())
+        return self.matrix.exists() and same_examples and columns["weights"] == file_checksum(self.weights)
 
     def _read_rows(self) -> dict[str, np.ndarray]:
         with np.load(self.rows, allow_pickle=False) as columns:
@@ -115,7 +119,8 @@ class SaliencyFiles:
             command: the command that stores saliencies, for the error message.
 
         Raises:
-            UserError: a file is missing or damaged, lacks a row of an example with these very tokens, or came from
+            UserError: a file is missing or damaged, lacks a row of an example with these very tokens and label, or came
+                from
                 other weights than those that are there now.
         """
         try:
@@ -132,12 +137,13 @@ class SaliencyFiles:
             raise UserError(f"{self.matrix} holds the saliencies of other weights than {self.weights}; run {command}")
         position_of = {row_id: position for position, row_id in enumerate(row_ids.tolist())}
         positions = np.array([position_of.get(row_id, -1) for row_id in examples.row_ids.tolist()])
-        is_stored = (positions >= 0) & (checksums[positions] == examples.token_checksums())
+        is_stored = (positions >= 0) & (checksums[positions] == examples.row_checksums())
         if not is_stored.all():
             missing = examples.row_ids[~is_stored]
             raise UserError(
-                f"{self.matrix} has no saliencies for {len(missing)} of {len(examples)} examples as they are tokenised "
-                f"now, the first is row {missing[0]}; run {command} with the same data, backbone and MAX_LENGTH"
+                f"{self.matrix} has no saliencies for {len(missing)} of {len(examples)} examples with their present "
+                f"tokens and labels, the first is row {missing[0]}; run {command} with the same data, backbone and "
+                "MAX_LENGTH"
             )
         if examples.lengths.max() > matrix.shape[1]:
             raise UserError(f"{self.matrix} is {matrix.shape[1]} tokens wide, an example has more; run {command}")
@@ -145,6 +151,19 @@ class SaliencyFiles:
         if not np.isfinite(rows).all():
             raise UserError(f"{self.matrix} holds values that are not finite; run {command}")
         return rows, columns["logits"][positions]
+
+
+def load_training_examples(run: Run, tokenizer: PreTrainedTokenizerBase) -> Examples:
+    """Training examples with the saliencies and the logits that stage 2 stored for them.
+
+    Raises:
+        UserError: stage 2 has not stored them for these examples and weights.
+    """
+    examples = load_examples(run.task, "train", tokenizer, run.max_length, run.data_options)
+    epochs = saliency_epochs(run.task, run.paths)
+    stored = [SaliencyFiles.of(run.paths, "train", epoch) for epoch in epochs]
+    command = f"python ./tools/store_saliencies.py --TASK {run.task.name} --DATA_SEED {run.paths.seed}"
+    return join(examples, stored, f"{command} --MAX_LENGTH {run.max_length}")
 
 
 def join(examples: Examples, stored: list[SaliencyFiles], command: str) -> Examples:

@@ -23,7 +23,7 @@ from tools.common.atomic_files import atomic_directory, atomic_write, file_check
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.common.provenance import VERSION
-from tools.data.rows import demo_task
+from tools.data import demo_task
 from tools.data.tasks import TABLE, Task
 
 transformers_logging.set_verbosity_error()
@@ -189,7 +189,7 @@ def model_directory(model_path: Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    directory = model_path.with_suffix("") if model_path.suffix == ".h5" else model_path
+    directory = directory_beside(model_path) if model_path.suffix == ".h5" else model_path
     if not (directory / "config.json").exists():
         raise UserError(f"--MODEL_PATH {model_path}: no directory {directory} with a config.json; stage 3 writes one")
     return directory
@@ -265,11 +265,16 @@ def save_model(model: keras.Model, tokenizer: PreTrainedTokenizerBase, weights: 
         OSError: the stored weights are not those in memory; what stood under these names stays.
     """
     model.config.project_version = VERSION
-    with atomic_directory(weights.with_suffix("")) as temporary:
+    with atomic_directory(directory_beside(weights)) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         verify_weights(model, temporary / TF2_WEIGHTS_NAME)
-    link(weights.with_suffix("") / TF2_WEIGHTS_NAME, weights)
+    link(directory_beside(weights) / TF2_WEIGHTS_NAME, weights)
+
+
+def directory_beside(weights: Path) -> Path:
+    """The save_pretrained directory that `save_model` writes beside .h5 weights."""
+    return weights.with_suffix("")
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

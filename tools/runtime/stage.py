@@ -74,6 +74,12 @@ def _clear_leftovers(paths: TaskPaths) -> None:
         clear_leftovers(paths.root / folder)
 
 
+def _is_interrupted(folder: Path, exit_state: str | None) -> bool:
+    """Whether --RESUME can continue a run: it has a backup, or it has epochs and did not end."""
+    has_epochs = (folder / SCORES).exists() and exit_state not in (None, FINISHED)
+    return has_epochs or (folder / "backup" / "checkpoint").exists()
+
+
 @contextmanager
 def _recorded(run: Run) -> Iterator[None]:
     """Writes run.json before and after the block, with how it ended.
@@ -87,10 +93,10 @@ def _recorded(run: Run) -> Iterator[None]:
     _clear_leftovers(run.paths)
     record, earlier = RunRecord(run.stage, run.settings, run.folder), None
     if not run.resume:
-        if (run.folder / "backup" / "checkpoint").exists():
+        if _is_interrupted(run.folder, record.earlier["exit"]):
             raise UserError(
-                f"{run.folder} holds an interrupted run; add --RESUME to continue it, or delete its folder "
-                f"{run.folder / 'backup'} to start again"
+                f"{run.folder} holds an interrupted run; add --RESUME to continue it, or delete this folder to start "
+                "again"
             )
         earlier = move_aside(run.folder)  # nothing of an earlier run may pass for this run's
     elif record.changed_settings():

@@ -19,7 +19,7 @@ from tools.data.examples import Examples
 from tools.data.tasks import Task
 from tools.evaluation.evaluate import evaluation_summary, flops_speedup, predict
 from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
-from tools.runtime.checkpoints import save_model, save_weights
+from tools.runtime.checkpoints import directory_beside, save_model, save_weights
 from tools.runtime.fine_tuning_log import best_epochs
 
 ESTIMATED_AFTER = 10
@@ -31,15 +31,23 @@ Choice = Callable[[list[dict]], int | None]
 
 @dataclass(frozen=True)
 class AdapLeRFiles:
-    """Weights of the chosen and of the last epoch (a save_pretrained directory is beside each), and the log."""
+    """What a run of stage 3 leaves.
+
+    Attributes:
+        chosen, last: weights of the chosen and of the last epoch; a save_pretrained directory is beside each.
+        log: the scores of all epochs.
+        scales: what `choose_eta_scale` stores of the two models.
+    """
 
     chosen: Path
     last: Path
     log: Path
+    scales: tuple[Path, Path]
 
     @classmethod
     def of(cls, paths: TaskPaths, model_name: str) -> AdapLeRFiles:
-        return cls(paths.adapler(model_name), paths.adapler_last(model_name), paths.adapler_log(model_name))
+        models = paths.adapler(model_name), paths.adapler_last(model_name)
+        return cls(*models, paths.adapler_log(model_name), tuple(map(paths.eta_scales, models)))
 
 
 class Progress(keras.callbacks.Callback):
@@ -50,6 +58,8 @@ class Progress(keras.callbacks.Callback):
 
     bar: tqdm | None = None
     steps_done = 0
+    seconds = 0.0
+    """Time of the steps after the first, which also compiles; without what happens between epochs."""
 
     def on_train_begin(self, logs=None):
         steps = self.params["steps"] or 0
@@ -58,16 +68,18 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.bar = tqdm(total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.params['epochs']}", unit="step")
         self.from_epoch_on = (self.params["epochs"] - epoch) * (self.params["steps"] or 0)  # steps
-        self.fixed = {}
+        self.fixed, self.last_step_end = {}, time.monotonic()
         if self.model.is_adapler:
             self.fixed["lambda"] = f"{self.model.bert.encoder.removal_lambda.numpy():.3g}"
 
     def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if self.steps_done > 0:
+            self.seconds += now - self.last_step_end
+        self.last_step_end = now
         self.steps_done += 1
-        if self.steps_done == 1:
-            self.first_step_end = time.monotonic()  # the first step also compiles
-        elif self.steps_done == ESTIMATED_AFTER:
-            seconds = (time.monotonic() - self.first_step_end) / (ESTIMATED_AFTER - 1)
+        if self.steps_done == ESTIMATED_AFTER:
+            seconds = self.seconds / (ESTIMATED_AFTER - 1)
             minutes = seconds * (self.from_epoch_on - (batch + 1)) / 60
             self.bar.write(f"{seconds:.2f} s a step: about {minutes:.0f} minutes to go, evaluations not counted")
         self.bar.set_postfix({**{name: f"{value:.4g}" for name, value in logs.items()}, **self.fixed}, refresh=False)
@@ -138,10 +150,6 @@ class EpochEnd(keras.callbacks.Callback):
     def promote(self, epoch: int) -> None:
         """Follows the backup of the epoch, which from here on counts as finished."""
 
-    def score(self, epoch: int) -> float:
-        """Primary dev score of an epoch, counted from 1."""
-        return self.history[epoch - 1]["validation"][self.task.primary_metric]
-
 
 class KeepFineTuned(EpochEnd):
     """Saves each epoch's weights and the log of dev scores."""
@@ -190,10 +198,6 @@ class KeepAdapLeR(EpochEnd):
             "correction": None if target is None else float(target.correction.numpy()),
         }
 
-    def on_train_begin(self, logs=None):
-        if not self.history:
-            self.files.log.unlink(missing_ok=True)  # of an earlier run
-
     def resume(self, epochs: int) -> None:
         super().resume(epochs)
         promoted = json.loads(self.files.log.read_text(encoding="utf-8"))["epochs"] if self.files.log.exists() else []
@@ -202,11 +206,14 @@ class KeepAdapLeR(EpochEnd):
 
     def keep(self, epoch: int) -> None:
         save_model(self.model, self.tokenizer, self.files.last)
+        if len(self.history) == 1:
+            for earlier in (self.files.log, *self.files.scales):
+                earlier.unlink(missing_ok=True)  # of an earlier run
 
     def promote(self, epoch: int) -> None:
         """Makes the last epoch the chosen one, if it is; its files are links, so the weights are stored once."""
         if self.chosen_epoch == epoch:
-            link_directory(self.files.last.with_suffix(""), self.files.chosen.with_suffix(""))
+            link_directory(directory_beside(self.files.last), directory_beside(self.files.chosen))
             link(self.files.last, self.files.chosen)
         write_json(self.files.log, {**self.log, "chosen_epoch": self.chosen_epoch, "epochs": self.history})
 

@@ -26,7 +26,7 @@ from transformers import AutoConfig
 
 from tools.common.atomic_files import require_replaceable
 from tools.common.errors import UserError
-from tools.runtime.checkpoints import load_tokenizer
+from tools.runtime.checkpoints import load_tokenizer, loading
 from tools.runtime.program import run_program
 from tools.training.extend_positions import load_plain_bert, write_backbone
 
@@ -43,11 +43,12 @@ def cut(backbone: str, layers: int, output: Path) -> None:
     Raises:
         UserError: it cannot be loaded, is no plain BERT, or has no more layers than that.
     """
-    tokenizer, model = load_tokenizer(backbone), load_plain_bert(backbone, num_hidden_layers=layers)
-    available = AutoConfig.from_pretrained(backbone).num_hidden_layers
+    tokenizer = load_tokenizer(backbone)
+    with loading(f"the backbone '{backbone}'"):
+        available = AutoConfig.from_pretrained(backbone).num_hidden_layers
     if layers >= available:
         raise UserError(f"--LAYERS {layers}: '{backbone}' has {available} layers")
-    write_backbone(model, tokenizer, output)
+    write_backbone(load_plain_bert(backbone, num_hidden_layers=layers), tokenizer, output)
 
 
 if __name__ == "__main__":

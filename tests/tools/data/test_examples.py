@@ -24,6 +24,19 @@ def numbered(lengths) -> Examples:
     return replace(make_examples(lengths), labels=np.arange(len(lengths), dtype=np.int32))
 
 
+def test_a_row_has_another_checksum_if_its_tokens_types_or_label_change():
+    rows = make_examples([3, 1, 2])
+    changes = {
+        "input_ids": tf.RaggedTensor.from_row_lengths(np.array([1, 2, 3, 9, 5, 6], np.int32), [3, 1, 2]),
+        "token_type_ids": tf.RaggedTensor.from_row_lengths(np.array([0, 0, 0, 1, 0, 0], np.int32), [3, 1, 2]),
+        "labels": np.array([0, 0, 0], np.int32),
+    }
+    for name, values in changes.items():
+        same = rows.row_checksums() == replace(rows, **{name: values}).row_checksums()
+        assert same.tolist() == [True, False, True], name
+    assert rows.take(np.array([2, 0])).row_checksums().tolist() == rows.row_checksums()[[2, 0]].tolist()
+
+
 def labels_of(batches) -> list[list[int]]:
     return [targets["labels"].numpy().tolist() for _, targets in batches]
 

@@ -46,6 +46,24 @@ def test_trimming_scales_all_thresholds_to_the_target(model, dev, change):
     assert speedup(model, dev) == pytest.approx(target, rel=0.01)
 
 
+def test_the_nearest_measured_factor_is_taken(model, dev, monkeypatch):
+    """On a small dev set the speedup has steps, and the bisection ends beside them."""
+
+    def steps(_, scale: float) -> float:
+        return 1.62 if scale < 1.3 else 2.03 if scale < 1.6 else 2.6
+
+    monkeypatch.setattr(trim_speed, "predict", lambda *_, eta_scale: eta_scale)
+    monkeypatch.setattr(trim_speed, "flops_speedup", steps)
+    assert steps(None, trim(model, dev, 60, 2.0)) == 2.03
+
+
+def test_thresholds_at_their_bound_are_said(model, dev):
+    predictions = predict(model, dev, 60)
+    for eta, at_bound in (([0.5, 1, 1], False), ([1, 0.995, 1], True)):
+        model.bert.encoder.eta.assign(eta)
+        assert compare_with_fine_tuned(TABLE["sst2"], model, dev, predictions, predictions)["at_bound"] == at_bound
+
+
 def test_windows_of_one_document_are_drawn_together(model, dev, monkeypatch):
     """The comparison counts the windows with evidence, with their documents."""
     counted = []
@@ -60,11 +78,26 @@ def test_windows_of_one_document_are_drawn_together(model, dev, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "speedup, low, warning",
-    [(3.02, -0.009, None), (3.2, -0.009, "within 3 %"), (1.0, -0.009, "drops no"), (3, -0.04, "small")],
+    "speedup, low, at_bound, warning",
+    [
+        (3.02, -0.009, False, None),
+        (3.2, -0.009, True, "within 3 % of the 3x asked for; train longer"),
+        (2.8, -0.009, False, "train longer"),
+        (2.8, -0.009, True, "all thresholds are at their bound"),
+        (1.0, -0.009, False, "drops no"),
+        (1.005, -0.009, False, "within 3 %"),
+        (3, -0.04, False, "small"),
+    ],
 )
-def test_a_run_ends_with_what_it_reached_and_costs(speedup, low, warning):
-    comparison = {"metric": "accuracy", "score": 0.9012, "difference": -0.0049, "low": low, "high": 0.004}
+def test_a_run_ends_with_what_it_reached_and_costs(speedup, low, at_bound, warning):
+    comparison = {
+        "at_bound": at_bound,
+        "metric": "accuracy",
+        "score": 0.9012,
+        "difference": -0.0049,
+        "low": low,
+        "high": 0.004,
+    }
     sentence, *warnings = verdict(3.0, comparison | {"speedup": speedup})
     assert sentence.startswith(
         f"{speedup:.2f}x of 3x asked; accuracy 0.9012, fine-tuned 0.9061, difference -0.5 points"
