@@ -31,6 +31,9 @@ ONE_DEVICE, TWO_DEVICES, TWO_WORKERS = [sys.executable], [sys.executable, "-c", 
 FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3 --GROUP_BY_LENGTH"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 2 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.01"
 NAME_OF_MODEL = "run_GAMMA0.5_PHI0.01"
+TO_TARGET = "run_files/run_classification_w_lr.py --EPOCHS 2 --TARGET_SPEEDUP 1.2 --SPEEDUP_LEARNING_RATE 0.01"
+NAME_OF_TARGET = "run_TARGET1.2"
+STAGES = (FINE_TUNE, "tools/store_saliencies.py", TRAIN, TO_TARGET)
 NOT_COMPARED = ("key/bias", "score/bias")
 """Their gradient is rounding, which Adam blows up."""
 
@@ -67,7 +70,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 @pytest.fixture(scope="module")
 def on_one_device(flags, tmp_path_factory):
     directory = tmp_path_factory.mktemp("one")
-    for command in (FINE_TUNE, "tools/store_saliencies.py", TRAIN):
+    for command in STAGES:
         run(ONE_DEVICE, f"{command} {flags}", directory)
     return files(directory)
 
@@ -77,13 +80,14 @@ def on_one_device(flags, tmp_path_factory):
     [pytest.param(TWO_DEVICES, id="devices", marks=pytest.mark.ci), pytest.param(TWO_WORKERS, id="workers")],
 )
 def test_two_train_like_one(how, flags, on_one_device, tmp_path):
-    for command in (FINE_TUNE, "tools/store_saliencies.py", TRAIN):
+    for command in STAGES:
         run(how, f"{command} {flags}", tmp_path)
     one, two = on_one_device, files(tmp_path)
     assert_same_weights(one.fine_tuned(2), two.fine_tuned(2))
     saliencies = [np.load(where.saliency_matrix("train", 1)) for where in (one, two)]
     assert_close(*saliencies, 1e-4)
-    assert_same_weights(one.adapler_last(NAME_OF_MODEL), two.adapler_last(NAME_OF_MODEL))
+    for name in (NAME_OF_MODEL, NAME_OF_TARGET):
+        assert_same_weights(one.adapler_last(name), two.adapler_last(name))
 
 
 def test_two_devices_evaluate_like_one(flags, on_one_device, tmp_path):
