@@ -8,7 +8,7 @@ import pytest
 from tests import tiny
 from tools.common.errors import UserError
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import STAGES
+from tools.runtime.arguments import STAGES, AdapLeRTrainingArguments
 from tools.training.adapler import compile_model, make_target
 from tools.training.callbacks import best_near_target
 
@@ -60,6 +60,12 @@ def test_without_a_target_the_rates_are_the_published_ones():
     assert model.cp_optimizer is None and float(model.speedup_optimizer.learning_rate(2)) == pytest.approx(5e-4)
     assert model.objective.speed_target is None and model.objective.distillation == 0
     assert (model.objective.gamma, model.objective.phi) == (0.3, 0.2)
+    assert compiled("--GAMMA 0.3 --PHI 0.2 --DISTILL").objective.distillation == 0.7
+
+
+def test_to_distill_and_not_to_is_refused():
+    with pytest.raises(UserError, match="exclude one another"):
+        AdapLeRTrainingArguments(target_speedup=2.0, distill=True, no_distill=True)
 
 
 def test_an_unreachable_target_is_refused_with_the_bound():
