@@ -8,7 +8,7 @@ import pytest
 from tests import tiny
 from tools.common.errors import UserError
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import STAGES, AdapLeRTrainingArguments
+from tools.runtime.arguments import STAGES
 from tools.training.adapler import compile_model, make_target
 from tools.training.callbacks import best_near_target
 
@@ -63,9 +63,10 @@ def test_without_a_target_the_rates_are_the_published_ones():
     assert compiled("--GAMMA 0.3 --PHI 0.2 --DISTILL").objective.distillation == 0.7
 
 
-def test_to_distill_and_not_to_is_refused():
-    with pytest.raises(UserError, match="exclude one another"):
-        AdapLeRTrainingArguments(target_speedup=2.0, distill=True, no_distill=True)
+def test_to_distill_and_not_to_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        compiled("--TARGET_SPEEDUP 2 --DISTILL --NO_DISTILL")
+    assert "exclude one another" in capsys.readouterr().err
 
 
 def test_an_unreachable_target_is_refused_with_the_bound():
