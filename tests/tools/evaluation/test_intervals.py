@@ -5,6 +5,7 @@ import pytest
 
 from tools.data.tasks import TABLE
 from tools.data.windows import PER_DOCUMENT
+from tools.evaluation.example_results import ExampleResults
 from tools.evaluation.intervals import paired_difference
 from tools.evaluation.run_summary import _comparison
 
@@ -41,7 +42,7 @@ def test_a_summary_draws_the_windows_of_a_document_together(tmp_path):
     before, after = np.repeat(WRONG, 1000, axis=0), np.where(np.repeat(rng.random(40) < 0.5, 25)[:, None], RIGHT, WRONG)
     files = tmp_path / "before.npz", tmp_path / "after.npz"
     for file, logits in zip(files, (before, after), strict=True):
-        np.savez(file, row_ids=row_ids, scored=scored, labels=labels, logits=logits)
+        ExampleResults(row_ids, labels, scored, logits, lengths=labels, bert=labels, model=labels).write(file)
     share = float((after[scored].argmax(axis=1) == 0).mean())
     summary = {
         "bert": {"test": {"accuracy": 0.0}},
