@@ -23,19 +23,31 @@ def interval_over_seeds(intervals: list[dict], value: str) -> dict[str, float]:
     """Mean of one value per seed, with a 95 % interval of the mean: {value, low, high}.
 
     Each seed's interval is a bootstrap over the examples. The seeds share these, so the errors of the seeds are taken
-    as fully correlated: the distances from the mean to its ends are the means of the seeds' distances. From three seeds
-    on, the half-width of Student's interval over the seeds is added as the root of the sum of squares. Both make the
-    interval rather too wide than too narrow.
+    as fully correlated: the distances from the mean to its ends are the means of the seeds' distances, which is rather
+    too wide than too narrow. From three seeds on, the variance of the mean over the seeds is added, with the degrees of
+    freedom of Welch and Satterthwaite.
     """
     values = np.array([interval[value] for interval in intervals])
-    spread = 0.0
-    if len(values) >= ENOUGH_SEEDS:
-        spread = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    mean = values.mean()
     below = np.mean(values - [interval["low"] for interval in intervals])
     above = np.mean([interval["high"] for interval in intervals] - values)
-    mean = values.mean()
-    ends = {"low": mean - np.hypot(below, spread), "high": mean + np.hypot(above, spread)}
-    return {name: float(number) for name, number in ({value: mean} | ends).items()}
+    if len(values) >= ENOUGH_SEEDS:
+        below, above = (with_spread(distance, values) for distance in (below, above))
+    ends = {value: mean, "low": mean - below, "high": mean + above}
+    return {name: float(number) for name, number in ends.items()}
+
+
+def with_spread(distance: float, values: np.ndarray) -> float:
+    """The distance to an end of a 95 % interval over examples, made that of one over examples and seeds.
+
+    Args:
+        values: one a seed.
+    """
+    over_examples, over_seeds = (distance / stats.norm.ppf(0.975)) ** 2, stats.sem(values) ** 2
+    if over_seeds == 0:
+        return distance
+    degrees = (over_examples + over_seeds) ** 2 / (over_seeds**2 / (len(values) - 1))
+    return stats.t.ppf(0.975, degrees) * np.sqrt(over_examples + over_seeds)
 
 
 def seed_records(runs: list[dict]) -> list[dict]:

@@ -23,16 +23,21 @@ def folder(tmp_path_factory):
     return made_folder(tmp_path_factory.mktemp("results") / "made")
 
 
+def welch(known: float, error: float, seeds: int) -> float:
+    """Half the width of an interval with a known error and one that so many seeds tell."""
+    share = error**2 / (known**2 + error**2)
+    return np.hypot(known, error) * (stats.t(df=(seeds - 1) / share**2).ppf(0.975) if share else 1.959964)
+
+
 def expected_difference(files: list[dict]) -> str:
     """The cell of a mean difference, by other means than the pages'."""
     splits = [run["splits"]["test"] for run in files]
     means = np.array([split["difference"] for split in splits])
     ends = np.array([[split["difference"] - split["low"], split["high"] - split["difference"]] for split in splits])
-    spread = 0.0
+    below, above = 100 * ends.mean(axis=0)
     if len(means) > 2:
-        low, high = stats.t.interval(0.95, len(means) - 1, means.mean(), means.std(ddof=1) / len(means) ** 0.5)
-        spread = (high - low) / 2
-    below, above = 100 * np.sqrt(ends.mean(axis=0) ** 2 + spread**2)
+        error = 100 * means.std(ddof=1) / len(means) ** 0.5
+        below, above = (welch(half / 1.959964, error, len(means)) for half in (below, above))
     mean = 100 * means.mean()
     return f"{mean:+.1f} ({mean - below:+.1f} to {mean + above:+.1f})"
 
