@@ -164,11 +164,15 @@ def rationale_part(results: Results, link: str) -> list[str]:
 
 
 def protocol(results: Results) -> str:
-    """How the results were made, and the tasks whose target dev did not correct yet."""
+    """How the results were made, and the runs whose target dev did not correct yet."""
     text = PARTS["protocol"].format(seeds=ENOUGH_SEEDS)
     with_target = [run for run in results.runs if run["target_speedup"] and run["task"] != GENERATED]
-    earlier = {run["task"] for run in with_target if not any("correction" in epoch for epoch in epochs_of(run))}
-    return "\n".join([text, PARTS["uncorrected"].format(list=listing(sorted(earlier)))]) if earlier else text
+    earlier = {}
+    for run in with_target:
+        if not any("correction" in epoch for epoch in epochs_of(run)):
+            earlier.setdefault(run["task"], []).append(str(run["seed"]))
+    names = listing([f"{task} {' '.join(seeds)}" for task, seeds in sorted(earlier.items())])
+    return "\n".join([text, PARTS["uncorrected"].format(list=names)]) if earlier else text
 
 
 def epochs_of(run: dict) -> list[dict]:

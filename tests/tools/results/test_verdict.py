@@ -131,7 +131,7 @@ def test_runs_whose_target_dev_did_not_correct_are_said(tmp_path):
     for run, logged in (corrected, {"correction": 1.1}), (earlier, {}):
         run["tried"][0]["epochs"] = [{"validation": {"accuracy": 0.9, "speedup": 2.0}, "eta": [0.5], **logged}]
     page = texts_of(write_results(tmp_path / "made", [corrected, earlier]))["RESULTS.md"]
-    assert "(CHANGELOG.md): scitail." in page
+    assert "(CHANGELOG.md): scitail 22." in page
     page = texts_of(write_results(tmp_path / "new", [corrected]))["RESULTS.md"]
     assert "CHANGELOG.md" not in page
 
