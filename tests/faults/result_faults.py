@@ -257,4 +257,28 @@ RESULT_FAULTS = (
         "nearest = scale",
         ("tests/tools/evaluation/test_trim_speed.py::test_the_nearest_measured_factor_is_taken",),
     ),
+    Fault(
+        "dials of an earlier model kept",
+        "tools/training/callbacks.py",
+        "for earlier in (self.files.log, *self.files.scales):",
+        "for earlier in (self.files.log,):",
+        (
+            "tests/tools/runtime/test_bad_input.py"
+            "::test_a_failed_run_leaves_the_logs_of_the_run_before_and_a_new_one_replaces_them",
+        ),
+    ),
+    Fault(
+        "the end of stage 3 in batches of training",
+        "tools/training/target.py",
+        "batch_size = run.arguments.evaluation_batch_size",
+        "batch_size = run.arguments.batch_size",
+        (f"{FLAGS}::test_evaluation_has_a_batch_size_of_its_own",),
+    ),
+    Fault(
+        "the spread over seeds left out",
+        "tools/results/seed_means.py",
+        "np.sqrt(over_examples + over_seeds)",
+        "np.sqrt(over_examples)",
+        ("tests/tools/results/test_results.py::test_interval_over_seeds_by_hand",),
+    ),
 )

@@ -29,6 +29,7 @@ from tests.stages import (
 from tools.common import paths
 from tools.data.loading import load_examples
 from tools.data.tasks import TABLE
+from tools.evaluation import trim_speed
 from tools.runtime import stage
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
@@ -153,21 +154,22 @@ def test_a_run_that_is_killed_while_it_is_trimmed_goes_on(place, monkeypatch, ca
 
 
 def test_evaluation_has_a_batch_size_of_its_own(place, monkeypatch):
-    """In the stages that train and in stage 4."""
-    flags = f"{place('cola')} --EVAL_BATCH_SIZE 3"
-    sizes, predict = [], callbacks.predict
+    """In stage 1, in stage 3 with its end, and in stage 4."""
+    flags, sizes, predict = f"{place('cola')} --EVAL_BATCH_SIZE 3", {}, callbacks.predict
+    for module in (callbacks, target, trim_speed, run_classification_evaluation):
 
-    def noted(model, examples, batch_size, *more, **named):
-        sizes.append(batch_size)
-        return predict(model, examples, batch_size, *more, **named)
+        def noted(model, examples, batch_size, *more, name=module.__name__, **named):
+            sizes.setdefault(name, set()).add(batch_size)
+            return predict(model, examples, batch_size, *more, **named)
 
-    for module in (callbacks, run_classification_evaluation):
         monkeypatch.setattr(module, "predict", noted)
     record = as_a_program("fine_tune", fine_tune, f"{flags} {TRAINING}")
-    assert sizes == [3] and {len(step.targets["labels"]) for step in record.steps} == {4, 3}
+    assert sizes == {callbacks.__name__: {3}} and {len(step.targets["labels"]) for step in record.steps} == {4, 3}
+    as_a_program("store_saliencies", store_saliencies, place("cola"))
+    as_a_program("train_adapler", train_adapler, f"{flags} {TRAINING} --TARGET_SPEEDUP 1.2")
     weights = paths.TaskPaths("tiny_flags", 5, "cola").fine_tuned(1)
     as_a_program("evaluate", evaluate, f"{flags} --MODEL_PATH {weights} --SPLIT validation")
-    assert sizes == [3, 3]
+    assert list(sizes.values()) == [{3}] * 4
 
 
 def test_keep_best_is_refused_if_stage_2_needs_more(place, capsys):

@@ -14,7 +14,7 @@ ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
 ENGINE_NAMES = {"TensorFlow": "TensorFlow", "ONNX Runtime": "ONNX int8"}
 ONE, BATCH, UNPADDED = "1", "32", "32 without padding"
 DIFFERENCE = "{difference:+.1f} ({low:+.1f} to {high:+.1f})"
-FORMS = {"TensorFlow": (PLAIN, LR_MODE), "ONNX int8": (PADDED["int8"], DROPPING["int8"])}
+FORMS = {"TensorFlow": (PLAIN, LR_MODE), "ONNX Runtime": (PADDED["int8"], DROPPING["int8"])}
 """Engine -> the plain and the dropping form of the inference benchmark."""
 ROUNDS = " ({lowest:.2f} to {highest:.2f})"
 HARDLY_FASTER = 1.1
@@ -133,9 +133,7 @@ def dev_losses(records: list[dict]) -> list[str]:
     for record in records:
         on_dev = in_points(interval_over_seeds([run["splits"]["validation"] for run in record["runs"]], "difference"))
         if record["certainty"] != certainty(on_dev) == "a loss":
-            losses.append(
-                f"{record['task']} ({on_dev['difference']:+.1f}, {on_dev['low']:+.1f} to {on_dev['high']:+.1f})"
-            )
+            losses.append(f"{record['task']}, {DIFFERENCE.format(**on_dev)}")
     return losses
 
 
@@ -237,9 +235,9 @@ def short_requests(results: Results, records: list[dict]) -> list[str]:
     nothing = [point for point in points if point["forced_speedup"] == fewest]
     speedup, costs = [], []
     for engine, forms in FORMS.items():
-        speedup.append(f"{form_gain(most, forms):.2f} times as fast in {engine}")
+        speedup.append(f"{form_gain(most, forms):.2f} times as fast in {ENGINE_NAMES[engine]}")
         gains = {f"{point['batch_size']} x {point['length']} tokens": form_gain(point, forms) for point in nothing}
-        costs.append(f"{span(gains, '{:.2f}')} times as fast in {engine}")
+        costs.append(f"{span(gains, '{:.2f}')} times as fast in {ENGINE_NAMES[engine]}")
     values = {"flops": most["variants"][LR_MODE]["flops_speedup"], "speedup": listing(speedup)}
     return [TEXTS["short"].format(length=length, nothing=listing(costs), **values), *tasks]
 

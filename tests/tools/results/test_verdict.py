@@ -190,7 +190,7 @@ def test_a_loss_on_validation_that_test_does_not_show_is_said(tmp_path):
     run = run_of("mrpc", 22, 2.0)
     run["splits"]["validation"] |= {"difference": -0.012, "low": -0.02, "high": -0.004}
     text = sentence(write_results(tmp_path / "made", [run]), "Gain and cost")
-    assert text.endswith("On validation, it is lower on mrpc (-1.2, -2.0 to -0.4), too.")
+    assert text.endswith("On validation, it is also lower on mrpc, -1.2 (-2.0 to -0.4).")
 
 
 def test_what_the_dial_cannot_do_is_said(tmp_path):

@@ -304,15 +304,19 @@ def test_nan_loss_keeps_the_last_good_checkpoint(stage, fine_tuned):
     assert not list(fine_tuned.root.rglob("*.part*"))
 
 
-def test_a_failed_run_leaves_the_logs_of_the_run_before(stage, with_saliencies):
+def test_a_failed_run_leaves_the_logs_of_the_run_before_and_a_new_one_replaces_them(stage, with_saliencies):
     assert stage(ADAPLER, "--EPOCHS", 1, *RATES)[0] == 0
     name = "run_GAMMA0.5_PHI0.0005"
-    for model in (with_saliencies.adapler(name), with_saliencies.adapler_last(name)):
-        with_saliencies.eta_scales(model).write_text("{}")
+    models = with_saliencies.adapler(name), with_saliencies.adapler_last(name)
+    scales = [with_saliencies.eta_scales(model) for model in models]
+    for file in scales:
+        file.write_text("{}")
     before = {file: file.read_bytes() for file in with_saliencies.logs.rglob("*.json*")}
     assert with_saliencies.adapler_log(name) in before
     complains(stage(ADAPLER, "--EPOCHS", 1, *RATES[2:], "--LEARNING_RATE", 1e30), "nan", "--LEARNING_RATE")
     assert {file: file.read_bytes() for file in with_saliencies.logs.rglob("*.json*")} == before
+    assert stage(ADAPLER, "--EPOCHS", 1, *RATES)[0] == 0
+    assert not any(file.exists() for file in scales)
 
 
 def test_a_failed_save_leaves_the_old_weights(tmp_path, monkeypatch):
