@@ -50,7 +50,7 @@ def test_the_nearest_measured_factor_is_taken(model, dev, monkeypatch):
     """On a small dev set the speedup has steps, and the bisection ends beside them."""
 
     def steps(_, scale: float) -> float:
-        return 1.62 if scale < 1.3 else 2.03 if scale < 1.6 else 2.6
+        return 1.62 if scale < 1.305 else 2.03 if scale < 1.6 else 2.6
 
     monkeypatch.setattr(trim_speed, "predict", lambda *_, eta_scale: eta_scale)
     monkeypatch.setattr(trim_speed, "flops_speedup", steps)
