@@ -82,8 +82,8 @@ def verdict(results: Results) -> str:
         "Goals": goals(records) if records else TEXTS["no_runs"],
         "Time": time_sentence(with_times) if with_times else TEXTS["no_times"],
         "Against plain BERT in int8": against_int8(results, with_times) if with_times else TEXTS["no_times"],
-        "Against smaller models": against_smaller(results, with_times) if with_times else TEXTS["no_times"],
-        "Single short requests": " ".join(short_requests(results, with_times)),
+        "Against smaller models": beaten_by(results, with_times) if with_times else TEXTS["no_times"],
+        "Single short requests": short_requests(results, with_times),
         "What was not measured": not_measured(records),
     }
     return "\n".join(f"- **{name}.** {' '.join(text.split())}" for name, text in sentences.items())
@@ -122,19 +122,17 @@ def gain(records: list[dict]) -> str:
         groups.setdefault(record["certainty"], []).append(f"{record['task']} ({record['difference']:+.1f})")
     scores = listing([f"{TEXTS['certainty'][name]} {listing(tasks)}" for name, tasks in groups.items()])
     speedups = span({record["task"]: record["speedup"] for record in records}, "{:.2f}")
-    text = TEXTS["gain"].format(speedups=speedups, scores=scores)
-    losses = dev_losses(records)
-    return f"{text} {TEXTS['dev_losses'].format(list=listing(losses))}" if losses else text
+    return TEXTS["gain"].format(speedups=speedups, scores=scores)
 
 
-def dev_losses(records: list[dict]) -> list[str]:
-    """The tasks that lose for certain on validation, but not on test, with the loss in points."""
+def dev_losses(records: list[dict]) -> str:
+    """The tasks that lose for certain on validation, but not on test, with the loss in points; empty if none does."""
     losses = []
     for record in records:
         on_dev = in_points(interval_over_seeds([run["splits"]["validation"] for run in record["runs"]], "difference"))
         if record["certainty"] != certainty(on_dev) == "a loss":
             losses.append(f"{record['task']}, {DIFFERENCE.format(**on_dev)}")
-    return losses
+    return TEXTS["dev_losses"].format(list=listing(losses)) if losses else ""
 
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
@@ -160,33 +158,39 @@ def time_sentence(records: list[dict]) -> str:
 
 def against_int8(results: Results, records: list[dict]) -> str:
     """How many times as fast AdapLeR is where both run in int8, and where int8 alone beats AdapLeR in TensorFlow."""
-    first, plain_losses, losses = [], {}, {}
+    first = []
     for record in records:
         result = timed(results, record)[0]
-        plain, ours = (as_chosen(result, "ONNX Runtime", method) for method in ("BERT", "AdapLeR"))
-        plain_losses[record["task"]], losses[record["task"]] = 100 * plain["difference"], 100 * ours["difference"]
-        if milliseconds(plain, ONE) < milliseconds(as_chosen(result, "TensorFlow", "AdapLeR"), ONE):
+        plain, ours = as_chosen(result, "ONNX Runtime", "BERT"), as_chosen(result, "TensorFlow", "AdapLeR")
+        if milliseconds(plain, ONE) < milliseconds(ours, ONE):
             first.append(record["task"])
-    spans = gains_of(records, "ONNX Runtime")
-    spans |= {"plain_losses": span(plain_losses, "{:+.1f}"), "losses": span(losses, "{:+.1f}")}
-    text = TEXTS["int8"].format(**spans, batch=BATCH)
+    text = TEXTS["int8"].format(**gains_of(records, "ONNX Runtime"), batch=BATCH)
     return f"{text} {TEXTS['int8_first'].format(list=listing(first))}" if first else text
 
 
-def against_smaller(results: Results, records: list[dict]) -> str:
-    """Where another model beats AdapLeR's chosen point in int8, and where enough of its settings are on the front."""
-    on_front, incomplete = [], []
+def int8_losses(results: Results, records: list[dict]) -> str:
+    """What int8 changes in the scores of plain BERT and of AdapLeR."""
+    plain, ours = {}, {}
+    for record in records:
+        for losses, method in (plain, "BERT"), (ours, "AdapLeR"):
+            point = as_chosen(timed(results, record)[0], "ONNX Runtime", method)
+            losses[record["task"]] = 100 * point["difference"]
+    return TEXTS["int8_losses"].format(plain_losses=span(plain, "{:+.1f}"), losses=span(ours, "{:+.1f}"))
+
+
+def on_front(results: Results, records: list[dict]) -> str:
+    """Where enough of AdapLeR's settings are on the Pareto front, and which models that front lacks."""
+    named, incomplete = [], []
     for record in records:
         result = timed(results, record)[0]
         points = frame(result)
         ours = points[(points["method"] == "AdapLeR") & (points["precision"] == "int8")]
         if (ours["front"] == "yes").sum() >= SETTINGS_ON_FRONT:
-            on_front.append(record["task"])
+            named.append(record["task"])
         if result["settings"]["not_trained"]:
             incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
-    front = TEXTS["on_front"].format(batch=BATCH, settings=SETTINGS_ON_FRONT, list=listing(on_front) or "no task")
-    caveat = TEXTS["incomplete"].format(list=listing(incomplete)) if incomplete else ""
-    return f"{beaten_by(results, records)} {front} {caveat}"
+    front = TEXTS["on_front"].format(batch=BATCH, settings=SETTINGS_ON_FRONT, list=listing(named) or "no task")
+    return f"{front} {TEXTS['incomplete'].format(list=listing(incomplete))}" if incomplete else front
 
 
 def beaten_by(results: Results, records: list[dict]) -> str:
@@ -216,30 +220,47 @@ def better_model(result: dict, batch: str) -> dict | None:
     return {**values, "name": name, "score": 100 * fastest["score"]}
 
 
-def short_requests(results: Results, records: list[dict]) -> list[str]:
-    """One short text at the size of BERT-base, what dropping nothing costs there, and tasks that gain too little."""
+def short_requests(results: Results, records: list[dict]) -> str:
+    """One short text at the size of BERT-base, and the tasks on which one text gains too little."""
     slow = [
         f"on {record['task']} in {ENGINE_NAMES[engine]} ({record['gains'][engine, ONE]:.2f})"
         for record in records
         for engine in ENGINES
         if record["gains"].get((engine, ONE), HARDLY_FASTER) < HARDLY_FASTER
     ]
-    tasks = [TEXTS["short_tasks"].format(limit=HARDLY_FASTER, list=listing(slow))] if slow else []
-    points = [point for result in results.of("inference") if result["task"] is None for point in result["points"]]
-    singles = [point for point in points if point["batch_size"] == 1]
+    tasks = TEXTS["short_tasks"].format(limit=HARDLY_FASTER, list=listing(slow)) if slow else ""
+    singles = [point for point in base_points(results) if point["batch_size"] == 1]
     if not singles:
-        return [TEXTS["no_short"], *tasks]
+        return f"{TEXTS['no_short']} {tasks}"
     length = min(point["length"] for point in singles)
     most = max((point for point in singles if point["length"] == length), key=lambda point: point["forced_speedup"])
+    speedups = [
+        f"{form_gain(most, forms):.2f} times as fast in {ENGINE_NAMES[engine]}" for engine, forms in FORMS.items()
+    ]
+    flops = most["variants"][LR_MODE]["flops_speedup"]
+    return f"{TEXTS['short'].format(length=length, flops=flops, speedup=listing(speedups))} {tasks}"
+
+
+def cost_of_nothing(results: Results) -> str:
+    """How fast a model that drops nothing is at the size of BERT-base; empty if that was not measured."""
+    points = base_points(results)
+    if not points:
+        return ""
     fewest = min(point["forced_speedup"] for point in points)
-    nothing = [point for point in points if point["forced_speedup"] == fewest]
-    speedup, costs = [], []
+    costs = []
     for engine, forms in FORMS.items():
-        speedup.append(f"{form_gain(most, forms):.2f} times as fast in {ENGINE_NAMES[engine]}")
-        gains = {f"{point['batch_size']} x {point['length']} tokens": form_gain(point, forms) for point in nothing}
+        gains = {
+            f"{point['batch_size']} x {point['length']} tokens": form_gain(point, forms)
+            for point in points
+            if point["forced_speedup"] == fewest
+        }
         costs.append(f"{span(gains, '{:.2f}')} times as fast in {ENGINE_NAMES[engine]}")
-    values = {"flops": most["variants"][LR_MODE]["flops_speedup"], "speedup": listing(speedup)}
-    return [TEXTS["short"].format(length=length, nothing=listing(costs), **values), *tasks]
+    return TEXTS["nothing"].format(costs=listing(costs))
+
+
+def base_points(results: Results) -> list[dict]:
+    """The points of the inference benchmark at the size of BERT-base."""
+    return [point for result in results.of("inference") if result["task"] is None for point in result["points"]]
 
 
 def form_gain(point: dict, forms: tuple[str, str]) -> float:
@@ -249,18 +270,19 @@ def form_gain(point: dict, forms: tuple[str, str]) -> float:
 
 
 def not_measured(records: list[dict]) -> str:
-    """BERT-base, times and seeds that are missing, and the paper's tasks without data."""
+    """BERT-base, rows, times and seeds that are missing, and the paper's tasks without data."""
     missing = {
-        "unmeasured_rows": [f"{r['task']} ({int(r['rows']):,} used)" for r in records if r["rows"] != "all"],
-        "unmeasured_tests": [f"{r['task']} ({r['examples']:,} used)" for r in records if is_cut(r)],
+        "unmeasured_rows": [record["task"] for record in records if record["rows"] != "all"],
+        "unmeasured_tests": [record["task"] for record in records if is_cut(record)],
         "unmeasured_times": [record["task"] for record in records if not record["gains"]],
         "unmeasured_seeds": [record["task"] for record in records if len(record["runs"]) < ENOUGH_SEEDS],
         "unmeasured_tasks": without_data(records),
     }
-    sentences = [TEXTS["unmeasured"].format(backbones=backbones(records))]
-    for name, tasks in missing.items():
-        sentences += [TEXTS[name].format(tasks=listing(tasks), seeds=ENOUGH_SEEDS)] if tasks else []
-    return " ".join(sentences)
+    found = [TEXTS[name].format(tasks=listing(tasks), seeds=ENOUGH_SEEDS) for name, tasks in missing.items() if tasks]
+    rest = "; ".join(found)
+    return TEXTS["unmeasured"].format(
+        backbones=backbones(records), rest=f"{rest[:1].upper()}{rest[1:]}." if rest else ""
+    )
 
 
 def is_cut(record: dict) -> bool:

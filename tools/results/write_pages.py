@@ -24,7 +24,11 @@ from tools.results.variants import variants_table
 from tools.results.verdict import (
     GENERATED,
     beaten_by,
+    cost_of_nothing,
+    dev_losses,
+    int8_losses,
     listing,
+    on_front,
     short_requests,
     span,
     task_records,
@@ -61,7 +65,7 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
         known = [f"{record['constant']:.1f} on {record['task']}" for record in records if "constant" in record]
         constants = PARTS["constants"].format(list=listing(known)) if known else ""
         parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants))
-        parts.append(markdown(records, COLUMNS["scores"]))
+        parts += [markdown(records, COLUMNS["scores"]), dev_losses(records)]
         with_times = [record for record in records if record["gains"]]
         without = [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
         parts += speeds(results, with_times) if with_times else without
@@ -85,7 +89,9 @@ def headline(results: Results, link: str) -> list[str]:
 def speeds(results: Results, records: list[dict]) -> list[str]:
     """The table of times, and how many texts they are of."""
     texts = {record["task"]: timed(results, record)[0]["settings"]["timed_texts"] for record in records}
-    return [PARTS["speeds"].format(timed_texts=span(texts, "{}")), markdown(records, COLUMNS["speed"])]
+    table = markdown(records, COLUMNS["speed"])
+    more = " ".join([on_front(results, records), int8_losses(results, records)])
+    return [PARTS["speeds"].format(timed_texts=span(texts, "{}")), table, " ".join(more.split())]
 
 
 def figure(results: Results, link: str) -> list[str]:
@@ -117,7 +123,7 @@ def paper_part(records: list[dict]) -> list[str]:
 def no_help(results: Results, records: list[dict]) -> str:
     """Short requests, smaller models, what the dial cannot do, and the tasks that miss their goal."""
     with_times = [record for record in records if record["gains"]]
-    lines = short_requests(results, with_times)
+    lines = [short_requests(results, with_times), cost_of_nothing(results)]
     lines += [beaten_by(results, with_times)] if with_times else []
     for record in with_times:
         lines += dial_limits(timed(results, record)[0])
@@ -125,7 +131,7 @@ def no_help(results: Results, records: list[dict]) -> str:
         if record["goal"].startswith("missed"):
             values = "{task}, goal {goal}: {difference:+.1f} points ({low:+.1f} to {high:+.1f}) at {speedup:.2f}x"
             lines.append(f"{values.format(**record)}, {record['mean_lengths'][0]:.0f} tokens a text.")
-    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
+    return "\n".join(f"- {' '.join(line.split())}" for line in lines if line)
 
 
 def dial_limits(result: dict) -> list[str]:
@@ -196,6 +202,7 @@ def looks(results: Results) -> list[dict]:
     if not shown:
         return results.looks
     table = pandas.DataFrame(shown).groupby(["date", "task", "setting"], as_index=False).agg({"seeds": join})
+    table = table.groupby(["date", "seeds", "setting"], as_index=False).agg({"task": " ".join})
     current = table.assign(why="current result").to_dict("records")
     return sorted(results.looks + current, key=lambda look: look["date"])
 

@@ -292,6 +292,6 @@ def test_a_result_of_one_json_adds_itself(folder, tmp_path):
     (tmp_path / "more" / "mnli_bert_22.json").write_text(json.dumps(run_of("mnli", 22, 2.0, backbone="bert")))
     texts = {file.name: text for file, text in pages(tmp_path / "more", tmp_path / "more" / "RESULTS.md").items()}
     page = texts["RESULTS.md"]
-    assert page.count("\n| mnli ") >= 2 and "Tasks of the paper: qnli and dbpedia" in page and "(mnli.md)" in page
+    assert page.count("\n| mnli ") >= 2 and "the paper's tasks qnli and dbpedia" in page and "(mnli.md)" in page
     assert "mnli, bert, seed 22" in texts["mnli.md"]
     assert any("mnli" in row["label"] for row in figures.cost_rows(read_folder(tmp_path / "more")))
