@@ -221,6 +221,13 @@ RESULT_FAULTS = (
         ("tests/tools/results/test_verdict.py::test_the_fastest_model_that_is_as_good_is_named",),
     ),
     Fault(
+        "the worst batch size for the best",
+        "tools/results/verdict.py",
+        "return min(milliseconds(point, size)",
+        "return max(milliseconds(point, size)",
+        ("tests/tools/results/test_verdict.py::test_the_best_batch_size_of_each_model_counts",),
+    ),
+    Fault(
         "the same times in every panel of the figure",
         "tools/results/alternatives.py",
         'frame(result | {"points": points}, batch)',

@@ -7,6 +7,8 @@ import pandas
 from tools.common.markdown import markdown
 from tools.results.result_files import LAYOUT
 
+SIZES = ("1", "8", "32")
+"""Batch sizes that were timed."""
 BATCHES = {"1": "one text at a time", "32": "batches of 32"}
 """Batch size -> its title in the figure."""
 DRAWN = {"TensorFlow, float32": "o", "ONNX Runtime, int8": "^"}
@@ -17,7 +19,7 @@ FRONT = {"color": "0.6", "linewidth": 1}
 ONE_POINT = {"color": "0.3", "linewidth": 1.5, "linestyle": ":"}
 NUMBERS = {"AdapLeR": " (eta_scale)", "first layers": " (how many)", "first tokens": " (how many)"}
 """Method -> what the numbers beside its points are."""
-DEEPEST = 10
+DEEPEST = 7
 """Points below plain BERT at which a panel of the figure ends."""
 
 ENGINE = {"engine": "{engine}", "precision": "{precision}"}
@@ -29,7 +31,7 @@ POINT |= {
     "ms per text, batch 1: p50 / p99": "{batch_1[p50]:.2f} / {batch_1[p99]:.2f}",
     "batch 8": "{batch_8[p50]:.2f} / {batch_8[p99]:.2f}",
     "batch 32": "{batch_32[p50]:.2f} / {batch_32[p99]:.2f}",
-    "texts/s, batch 32": "{throughput:.0f}",
+    "all texts, batch 1, 8, 32": "{over_all[1]:.2f}, {over_all[8]:.2f}, {over_all[32]:.2f}",
     "peak memory (MB)": "{memory_mb:.0f}",
     "start (s)": "{startup_seconds:.1f}",
     "file (MB)": "{file_mb:.1f}",
@@ -74,15 +76,15 @@ def frame(result: dict, batch: str = "32") -> pandas.DataFrame:
     """The points of a comparison, with columns for the table.
 
     These are batch_1, batch_8 and batch_32, the percentiles of milliseconds per text; `time`, the `milliseconds` in
-    batches of `batch`; `throughput`, texts per second in batches of 32; and `front`, "yes" or "".
+    batches of `batch`, and `over_all`, those of all batch sizes; and `front`, "yes" or "".
 
     A point is on the Pareto front if no other is at least as fast and as good, and better in one of them.
     """
     points = pandas.DataFrame(result["points"])
-    for size in ("1", "8", "32"):
+    for size in SIZES:
         points[f"batch_{size}"] = [percentiles[size] for percentiles in points["milliseconds"]]
     points["time"] = [milliseconds(point, batch) for point in result["points"]]
-    points["throughput"] = [rates["32"] for rates in points["texts_per_second"]]
+    points["over_all"] = [{size: milliseconds(point, size) for size in SIZES} for point in result["points"]]
     ordered = points.sort_values(["time", "score"], ascending=[True, False])
     is_best = ordered["score"] > ordered["score"].cummax().shift(fill_value=-float("inf"))
     points["front"] = is_best.map({True: "yes", False: ""})

@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import pandas
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from tools.common.atomic_files import atomic_write
 from tools.results import alternatives
@@ -56,7 +57,7 @@ def draw_cost(table: pandas.DataFrame) -> Figure:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.axvline(-LOSS, **ONE_POINT, label="one point lost")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    axes.set(title="AdapLeR against the fine-tuned model on test, at times fewer FLOPs")
+    figure.suptitle(LAYOUT["parts"]["titles"]["cost"])
     axes.set(xlabel="difference in points, 95 % interval")
     return figure
 
@@ -89,7 +90,10 @@ def draw_rationales(table: pandas.DataFrame) -> Figure:
 
 
 def tradeoff_rows(runs: list[dict]) -> list[dict]:
-    """Validation score (in points) and speedup of the fine-tuned model, of each epoch, and of the chosen point."""
+    """Each epoch and the chosen point on validation: FLOPs speedup, score and difference from the fine-tuned model.
+
+    Scores and differences are in points; the fine-tuned model is that of the same seed.
+    """
     rows = []
     for run in runs:
         metric, chosen = run["metric"], run["splits"]["validation"]
@@ -99,30 +103,36 @@ def tradeoff_rows(runs: list[dict]) -> list[dict]:
             points += [(f"epochs, {aim(tried['settings'])}", log["speedup"], log[metric], {}) for log in epochs]
         points.append((f"chosen, seed {run['seed']}", chosen["speedup"], chosen["score"], chosen))
         for series, speedup, score, interval in points:
-            ends = {end: 100 * (interval["fine_tuned"] + interval[end]) for end in ("low", "high") if interval}
+            ends = {end: 100 * interval[end] for end in ("low", "high") if interval}
             values = {"task": run["task"], "metric": metric, "seed": run["seed"], "series": series}
-            rows.append({**values, "speedup": speedup, "score": 100 * score, **ends})
+            scores = {"score": 100 * score, "difference": 100 * (score - chosen["fine_tuned"])}
+            rows.append({**values, "speedup": speedup, **scores, **ends})
     return rows
 
 
 def draw_tradeoff(table: pandas.DataFrame) -> Figure:
+    """Differences from the fine-tuned model of the same seed; bars of chosen points stand beside each other."""
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     seeds = table["seed"].unique().tolist()
     for (seed, series), points in table.groupby(["seed", "series"], sort=False):
-        is_chosen, is_first = series.startswith("chosen"), seed == seeds[0]
-        values = {"marker": MARKERS[seeds.index(seed) % len(MARKERS)], "linestyle": ""}
+        number, is_first = seeds.index(seed), seed == seeds[0]
+        values = {"marker": MARKERS[number % len(MARKERS)], "linestyle": ""}
         values |= {"color": COLOURS["BERT" if series == "fine-tuned" else "AdapLeR"]}
-        values |= {"label": series if is_chosen or is_first else None}
-        if is_chosen:
-            errors = (points["score"] - points["low"], points["high"] - points["score"])
-            axes.errorbar(points["speedup"], points["score"], errors, markersize=9, capsize=4, **values)
-        else:
-            axes.plot(points["speedup"], points["score"], alpha=1 if series == "fine-tuned" else 0.4, **values)
-    lowest = table.loc[table["series"] == "fine-tuned", "score"].mean() - LOSS
-    axes.axhline(lowest, **ONE_POINT, label="fine-tuned minus one point")
+        if series.startswith("chosen"):
+            errors = (points["difference"] - points["low"], points["high"] - points["difference"])
+            aside = ScaledTranslation((number - (len(seeds) - 1) / 2) / 7, 0, figure.dpi_scale_trans)  # inches
+            values |= {"label": series, "transform": axes.transData + aside}
+            axes.errorbar(points["speedup"], points["difference"], errors, markersize=9, capsize=4, **values)
+        elif is_first or series != "fine-tuned":
+            alpha = 1 if series == "fine-tuned" else 0.4
+            values |= {"label": series if is_first else None}
+            axes.plot(points["speedup"], points["difference"], alpha=alpha, **values)
+    axes.axhline(-LOSS, **ONE_POINT, label="one point lost")
+    values = table[["difference", "low", "high"]]
+    axes.set_ylim(values.min(axis=None) - 0.5, values.max(axis=None) + 0.5)
     task, metric = table["task"].iloc[0], table["metric"].iloc[0]
     axes.set(title=f"{task}: score on validation against speed", xlabel="FLOPs speedup")
-    axes.set(ylabel=f"{metric} in points, 95 % interval of the difference")
+    axes.set(ylabel=f"{metric} minus the fine-tuned model's, points, 95 %")
     axes.legend(fontsize="small")
     return figure
 

@@ -76,8 +76,8 @@ def seeds_record(group: pandas.DataFrame) -> dict:
     }
     differences = sorted(zip(group["seed"], group["difference"], strict=True))
     record["each_seed"] = ", ".join(f"{seed}: {100 * difference:+.1f}" for seed, difference in differences)
-    scores = group.filter(["constant", "fine_tuned", "score"]).dropna(axis="columns")  # older runs know no constant
-    record |= {name: 100 * scores[name].mean() for name in scores}
+    scores = group.filter(["constant", "fine_tuned", "score"]).dropna(axis="columns", how="all")
+    record |= {name: 100 * scores[name].mean() for name in scores}  # older runs know no constant
     record |= in_points(interval_over_seeds(group.to_dict("records"), "difference"))
     record |= {"asked": f"{first['target_speedup']:g}x" if first["target_speedup"] else "as published"}
     record |= {"speedup": group["speedup"].mean(), "cost": group["cost"].mean(), "certainty": certainty(record)}

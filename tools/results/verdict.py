@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.results.alternatives import frame, milliseconds
+from tools.results.alternatives import SIZES, frame, milliseconds
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
 from tools.results.seed_means import ENOUGH_SEEDS, certainty, interval_over_seeds, seed_records
@@ -12,7 +12,7 @@ GENERATED = "demo"
 """The generated task has a page, but no line beside tasks of real texts."""
 ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
 ENGINE_NAMES = {"TensorFlow": "TensorFlow", "ONNX Runtime": "ONNX int8"}
-ONE, BATCH, UNPADDED = "1", "32", "32 without padding"
+ONE, BATCH, BEST, UNPADDED = "1", "32", "best", "32 without padding"
 DIFFERENCE = "{difference:+.1f} ({low:+.1f} to {high:+.1f})"
 FORMS = {"TensorFlow": (PLAIN, LR_MODE), "ONNX Runtime": (PADDED["int8"], DROPPING["int8"])}
 """Engine -> the plain and the dropping form of the inference benchmark."""
@@ -52,11 +52,17 @@ def times(alternatives: list[dict]) -> dict:
             gain = gains[engine, batch] = rounds["median"] if rounds else before / after
             cells[f"{engine}_{batch}"] = f"{before:.1f} to {after:.1f} ms, {gain:.2f}x"
             cells[f"{engine}_{batch}_rounds"] = ROUNDS.format(**rounds) if rounds else ""
+        gains[engine, BEST] = best_time(plain) / best_time(ours)
         gains[engine, UNPADDED] = unpadded_gain(alternatives[0], engine)
         cells[precision] = DIFFERENCE.format(**in_points(ours))
         cells["timed_seed"] = alternatives[0]["seed"]
         cells.setdefault("timed_speedup", ours["flops_speedup"])  # in float32
     return cells | {"gains": gains}
+
+
+def best_time(point: dict) -> float:
+    """Milliseconds per text with the batch size that suits a model best."""
+    return min(milliseconds(point, size) for size in SIZES)
 
 
 def unpadded_gain(result: dict, engine: str) -> float:
@@ -109,7 +115,14 @@ def goals(records: list[dict]) -> str:
     waiting = [task for task in LAYOUT["task_goals"]["speedups"] if task not in aimed_at]
     names = {name: listing(tasks) or "no task" for name, tasks in found.items()}
     text = TEXTS["goals"].format(loss=LAYOUT["task_goals"]["loss"], **names)
+    small = [record["task"] for record in records if record["goal"] == "undecided" and is_small(record)]
+    text += f" {TEXTS['too_few'].format(list=listing(small), loss=LAYOUT['task_goals']['loss'])}" if small else ""
     return f"{text} {TEXTS['waiting'].format(list=listing(waiting))}" if waiting else text
+
+
+def is_small(record: dict) -> bool:
+    """Whether the interval would contain the allowed loss even if nothing were lost."""
+    return record["difference"] - record["low"] > LAYOUT["task_goals"]["loss"]
 
 
 GOALS = ("reached", "missed", "undecided")
@@ -122,7 +135,8 @@ def gain(records: list[dict]) -> str:
         groups.setdefault(record["certainty"], []).append(f"{record['task']} ({record['difference']:+.1f})")
     scores = listing([f"{TEXTS['certainty'][name]} {listing(tasks)}" for name, tasks in groups.items()])
     speedups = span({record["task"]: record["speedup"] for record in records}, "{:.2f}")
-    return TEXTS["gain"].format(speedups=speedups, scores=scores)
+    training = span({record["task"]: record["cost"] for record in records}, "{:.1f}")
+    return f"{TEXTS['gain'].format(speedups=speedups, training=training, scores=scores)} {dev_losses(records)}"
 
 
 def dev_losses(records: list[dict]) -> str:
@@ -136,8 +150,8 @@ def dev_losses(records: list[dict]) -> str:
 
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
-    """How many times as fast AdapLeR is on an engine for one text and in batches with and without padding: spans."""
-    batches = {"one": ONE, "many": BATCH, "unpadded": UNPADDED}
+    """How many times as fast AdapLeR is on an engine for one text, in large batches, and in the best ones: spans."""
+    batches = {"one": ONE, "many": BATCH, "best": BEST}
     return {
         name: span({record["task"]: record["gains"][engine, batch] for record in records}, "{:.2f}") + " times"
         for name, batch in batches.items()
@@ -152,8 +166,18 @@ def span(values: dict[str, float], number: str) -> str:
 
 
 def time_sentence(records: list[dict]) -> str:
-    """One text and a batch in TensorFlow."""
-    return TEXTS["times"].format(**gains_of(records, "TensorFlow"), batch=BATCH)
+    """One text and batches in TensorFlow."""
+    sizes = " or ".join([", ".join(SIZES[:-1]), SIZES[-1]])
+    return TEXTS["times"].format(**gains_of(records, "TensorFlow"), batch=BATCH, sizes=sizes)
+
+
+def unpadded_sentence(records: list[dict]) -> str:
+    """Batches without padding on both engines."""
+    gains = {
+        engine: span({record["task"]: record["gains"][engine, UNPADDED] for record in records}, "{:.2f}") + " times"
+        for engine in ENGINES
+    }
+    return TEXTS["unpadded"].format(**gains, batch=BATCH)
 
 
 def against_int8(results: Results, records: list[dict]) -> str:
@@ -165,7 +189,7 @@ def against_int8(results: Results, records: list[dict]) -> str:
         if milliseconds(plain, ONE) < milliseconds(ours, ONE):
             first.append(record["task"])
     text = TEXTS["int8"].format(**gains_of(records, "ONNX Runtime"), batch=BATCH)
-    return f"{text} {TEXTS['int8_first'].format(list=listing(first))}" if first else text
+    return f"{text} {TEXTS['int8_first'].format(list=every_or(first, records))}" if first else text
 
 
 def int8_losses(results: Results, records: list[dict]) -> str:
@@ -189,7 +213,7 @@ def on_front(results: Results, records: list[dict]) -> str:
             named.append(record["task"])
         if result["settings"]["not_trained"]:
             incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
-    front = TEXTS["on_front"].format(batch=BATCH, settings=SETTINGS_ON_FRONT, list=listing(named) or "no task")
+    front = TEXTS["on_front"].format(batch=BATCH, settings=SETTINGS_ON_FRONT, list=every_or(named, records))
     return f"{front} {TEXTS['incomplete'].format(list=listing(incomplete))}" if incomplete else front
 
 
@@ -201,7 +225,17 @@ def beaten_by(results: Results, records: list[dict]) -> str:
             if better := better_model(timed(results, record)[0], batch):
                 tasks.append(TEXTS["beaten"].format(task=record["task"], **better))
     one, many = (listing(tasks) or "on no task" for tasks in beaten.values())
-    return TEXTS["smaller"].format(batch=BATCH, beaten_one=one, beaten=many)
+    sentences = [TEXTS["smaller"].format(batch=BATCH, beaten_one=one, beaten=many)]
+    return " ".join([*sentences, *filter(None, (unlearned(timed(results, record)[0], record) for record in records))])
+
+
+def unlearned(result: dict, record: dict) -> str:
+    """A sentence on a task whose smaller models learned next to nothing; empty if one did, or if that is not known."""
+    scores = [100 * point["score"] for point in result["points"] if point["method"] not in ("BERT", "AdapLeR")]
+    loss = LAYOUT["task_goals"]["loss"]
+    if "constant" not in record or max(scores, default=100) > record["constant"] + loss:
+        return ""
+    return TEXTS["unlearned"].format(task=record["task"], loss=loss, constant=record["constant"])
 
 
 def better_model(result: dict, batch: str) -> dict | None:
@@ -216,7 +250,8 @@ def better_model(result: dict, batch: str) -> dict | None:
     if fastest is None or milliseconds(fastest, batch) > milliseconds(ours, batch):
         return None
     values = {"ratio": milliseconds(ours, batch) / milliseconds(fastest, batch), "chosen": 100 * ours["score"]}
-    name = f"{fastest['setting'] or fastest['method']} in {fastest['precision']}"
+    start = "first " if fastest["method"].startswith("first") else ""
+    name = f"{start}{fastest['setting'] or fastest['method']} in {fastest['precision']}"
     return {**values, "name": name, "score": 100 * fastest["score"]}
 
 
@@ -255,7 +290,13 @@ def cost_of_nothing(results: Results) -> str:
             if point["forced_speedup"] == fewest
         }
         costs.append(f"{span(gains, '{:.2f}')} times as fast in {ENGINE_NAMES[engine]}")
-    return TEXTS["nothing"].format(costs=listing(costs))
+    shares = {
+        f"{point['batch_size']} x {point['length']} tokens": form_gain(point, FORMS["ONNX Runtime"])
+        / point["variants"][LR_MODE]["flops_speedup"]
+        for point in points
+        if point["forced_speedup"] > fewest and point["batch_size"] > 1
+    }
+    return TEXTS["nothing"].format(costs=listing(costs), shares=span(shares, "{:.0%}"))
 
 
 def base_points(results: Results) -> list[dict]:
@@ -288,6 +329,11 @@ def not_measured(records: list[dict]) -> str:
 def is_cut(record: dict) -> bool:
     """Whether the scores are of a part of the split."""
     return record["runs"][0]["settings"]["train_adapler"]["max_eval_examples"] is not None
+
+
+def every_or(tasks: list[str], records: list[dict]) -> str:
+    """The names of the tasks, or that they are all of several, or none."""
+    return TEXTS["every"] if 1 < len(tasks) == len(records) else listing(tasks) or "no task"
 
 
 def listing(names: list[str]) -> str:

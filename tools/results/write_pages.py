@@ -25,7 +25,6 @@ from tools.results.verdict import (
     GENERATED,
     beaten_by,
     cost_of_nothing,
-    dev_losses,
     int8_losses,
     listing,
     on_front,
@@ -33,6 +32,7 @@ from tools.results.verdict import (
     span,
     task_records,
     timed,
+    unpadded_sentence,
     verdict,
     without_data,
 )
@@ -65,7 +65,7 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
         known = [f"{record['constant']:.1f} on {record['task']}" for record in records if "constant" in record]
         constants = PARTS["constants"].format(list=listing(known)) if known else ""
         parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants))
-        parts += [markdown(records, COLUMNS["scores"]), dev_losses(records)]
+        parts += [markdown(records, COLUMNS["scores"]), picture("cost", link)]
         with_times = [record for record in records if record["gains"]]
         without = [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]
         parts += speeds(results, with_times) if with_times else without
@@ -83,23 +83,23 @@ def headline(results: Results, link: str) -> list[str]:
     records = [record for record in task_records(results) if record["task"] in order]
     records = sorted(records, key=lambda record: order.index(record["task"]))
     table = [markdown(records, COLUMNS["headline"])] if records else []
-    return [verdict(results), *table, *figure(results, link)]
+    figure = [picture("overview", link)] if results.of("alternatives") else []
+    return [verdict(results), *table, *figure]
 
 
 def speeds(results: Results, records: list[dict]) -> list[str]:
     """The table of times, and how many texts they are of."""
     texts = {record["task"]: timed(results, record)[0]["settings"]["timed_texts"] for record in records}
+    singles = {task: max(count // 4, 1) for task, count in texts.items()}
     table = markdown(records, COLUMNS["speed"])
-    more = " ".join([on_front(results, records), int8_losses(results, records)])
-    return [PARTS["speeds"].format(timed_texts=span(texts, "{}")), table, " ".join(more.split())]
+    more = " ".join([unpadded_sentence(records), on_front(results, records), int8_losses(results, records)])
+    introduction = PARTS["speeds"].format(timed_texts=span(texts, "{}"), singles=span(singles, "{}"))
+    return [introduction, table, " ".join(more.split())]
 
 
-def figure(results: Results, link: str) -> list[str]:
-    """The page's figure: AdapLeR against its alternatives or, before these are measured, what it costs."""
-    if not results.of("alternatives") and not task_records(results):
-        return []
-    name = "overview" if results.of("alternatives") else "cost"
-    return [PARTS["figure"].format(title=PARTS["titles"][name], picture=f"{link}figures/{name}.png")]
+def picture(name: str, link: str) -> str:
+    """A figure of all tasks, with its title."""
+    return PARTS["figure"].format(title=PARTS["titles"][name], picture=f"{link}figures/{name}.png")
 
 
 def paper_part(records: list[dict]) -> list[str]:
@@ -146,6 +146,7 @@ def dial_limits(result: dict) -> list[str]:
     slowest = dial[0]
     if 100 * (chosen - slowest["score"]) > LAYOUT["task_goals"]["loss"]:
         values = {"eta_scale": slowest["eta_scale"], "score": 100 * slowest["score"], "chosen": 100 * chosen}
+        values["examples"] = result["examples"]["validation"]
         sentences.append(PARTS["dial_score"].format(task=task, **values))
     return sentences
 
@@ -156,14 +157,13 @@ def rationale_part(results: Results, link: str) -> list[str]:
     if records:
         parts += [PARTS["rationales"], markdown(records, COLUMNS["agreement"])]
         parts += ["\n".join(f"- {sentence}" for sentence in claims(records))]
-        parts.append(
-            PARTS["figure"].format(title=PARTS["titles"]["rationales"], picture=f"{link}figures/rationales.png")
-        )
+        parts.append(picture("rationales", link))
     old = {result["task"] for result in results.outdated if kind(result) == "rationales"}
     waiting = sorted(old - {record["task"] for record in records} - {GENERATED})
     if waiting:
         parts.append(PARTS["rationales_wait"].format(tasks=listing(waiting)))
     for result in results.of("reviews")[:1]:  # the figure's
+        parts.append(PARTS["review"].format(link=link, task=result["task"]))
         title = PARTS["titles"]["review"].format(**result["reviews"][0])
         parts.append(PARTS["figure"].format(title=title, picture=f"{link}figures/review.png"))
     return parts
