@@ -22,6 +22,7 @@ class TextPredictor(ABC):
         batch_size: number of texts per batch.
         id2label: label id -> name.
         text_columns: names of the columns that the model was trained on, one or two; None if unknown.
+        truncated: number of texts so far that were longer than the model's longest input, and were cut.
     """
 
     BATCHES_AHEAD = 8
@@ -33,7 +34,7 @@ class TextPredictor(ABC):
     def __init__(self, batch_size: int):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-        self.batch_size = batch_size
+        self.batch_size, self.truncated = batch_size, 0
 
     @abstractmethod
     def encode(self, texts: list[str | tuple[str, str]]) -> list[Encoding]:
@@ -84,6 +85,7 @@ class TextPredictor(ABC):
 
     def _answer(self, texts: list[str | tuple[str, str]], spans: bool) -> list[dict]:
         encodings = self.encode(texts)
+        self.truncated += sum(bool(encoding.overflowing) for encoding in encodings)
         by_length = np.argsort([len(encoding) for encoding in encodings], kind="stable")
         answers: list[dict] = [{}] * len(texts)
         for start in range(0, len(texts), self.batch_size):
@@ -110,6 +112,8 @@ class TextPredictor(ABC):
             raise ValueError(
                 f'a string, a pair of strings or a dict of "text" and "text_pair" is expected, got {text!r:.100}'
             )
+        for part in parts:
+            part.encode()  # half of a pair of surrogates is no character: UnicodeEncodeError, a ValueError
         columns = self.text_columns or parts
         if len(parts) != len(columns):
             raise ValueError(

@@ -2,7 +2,7 @@
 
 `index` is the text's row in the input, from 0; `lengths` the tokens that each layer ran on. OUTPUT appears when it is
 complete; an interrupted run, called again, continues where it stopped. --SHARD splits an input between machines: the
-outputs of all N parts, one after the other, are the output of the whole.
+outputs of all N parts, one after the other, are the output of the whole, but for rounding in TensorFlow.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ import numpy as np
 
 from tools.common.errors import UserError
 from tools.data.files import find_text_columns, stream_file, stream_texts
-from tools.inference.resumable_output import ResumableOutput, file_versions
+from tools.inference.resumable_output import ResumableOutput, file_versions, files_of
 from tools.runtime.program import run_program
 
 
@@ -62,6 +62,8 @@ def predict(arguments: PredictArguments) -> None:
         raise
     except ValueError as error:
         raise UserError(f"{arguments.input}: {error}") from error
+    if predictor.truncated:
+        print(f"{predictor.truncated} texts were too long for the model and were cut at their end", file=sys.stderr)
     print(arguments.output)
 
 
@@ -103,7 +105,8 @@ def _load_tensorflow(arguments: PredictArguments):
 
 def _job(arguments: PredictArguments, directory: Path, columns: list[str]) -> dict:
     """Everything that the answers depend on."""
-    versions = file_versions([arguments.input, *sorted(directory.iterdir())])
+    own = {file.resolve() for file in files_of(arguments.output)}  # may stand in the model's directory
+    versions = file_versions([arguments.input, *(f for f in sorted(directory.iterdir()) if f.resolve() not in own)])
     values = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
     return values | {"text_columns": columns, "files": versions}
 

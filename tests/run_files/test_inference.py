@@ -24,6 +24,7 @@ from tools.data.files import read_file
 from tools.evaluation.choose_eta_scale import fastest_within
 from tools.inference.export_saved_model import export
 from tools.runtime.argument_parser import parse
+from tools.runtime.checkpoints import load_tokenizer
 
 TEXTS = ["good film", "a very bad plot was seen", "it", "the film", "bad bad bad bad good"]
 
@@ -273,9 +274,9 @@ assert not any(name.split(".")[0] in ("models", "tools", "transformers") for nam
 """
 
 
-def test_saved_model_drops_tokens_without_this_project(tmp_path):
+def test_saved_model_drops_tokens_without_this_project(saved_model, tmp_path):
     model = tiny.make_model()
-    export(model, tmp_path / "exported")
+    export(model, load_tokenizer(str(saved_model)), tmp_path / "exported")
     shapes = [(7, 5, 2), (1,), (15,), (4, 4)]
     for number, lengths in enumerate(shapes):
         np.savez(tmp_path / f"{number}.npz", **tiny.inputs(lengths, seed=number))

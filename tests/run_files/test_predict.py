@@ -6,6 +6,7 @@ import shutil
 import h5py
 import pytest
 
+from models import AdapLeRPredictor
 from run_files.predict import PredictArguments, predict
 from tools.common.errors import UserError
 from tools.runtime.argument_types import Shard
@@ -59,6 +60,42 @@ def test_a_row_without_a_text_is_named(classify, saved_model, row):
     rows = [{"text": "good film"}, {"text": "it"}, row, {"text": "bad film"}]
     with pytest.raises(UserError, match=r"in\.jsonl: row 2 \(from 0\): column 'text' holds"):
         classify(saved_model, rows)
+
+
+def test_texts_that_were_cut_are_counted(classify, saved_model, capsys):
+    classify(saved_model, [{"text": "good film"}, {"text": "good " * 99}, {"text": "bad " * 99}])
+    assert "2 texts were too long for the model and were cut at their end" in capsys.readouterr().err
+    classify(saved_model)
+    assert "too long" not in capsys.readouterr().err
+
+
+def test_an_output_in_the_models_directory_is_carried_on(copied, tmp_path, monkeypatch):
+    """Its own unfinished files are none of the model's."""
+    (tmp_path / "in.txt").write_text("good film\n" * 9)
+    arguments = PredictArguments(
+        model_path=copied, input=tmp_path / "in.txt", output=copied / "out.jsonl", batch_size=1
+    )
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(AdapLeRPredictor, "run", stopping_after(8, AdapLeRPredictor.run))
+        predict(arguments)
+    begun = (copied / ".out.jsonl.part").read_bytes()
+    assert begun.count(b"\n") == 8
+    with monkeypatch.context() as patch:
+        patch.setattr(AdapLeRPredictor, "run", stopping_after(1, AdapLeRPredictor.run))
+        predict(arguments)
+    assert (copied / "out.jsonl").read_bytes().startswith(begun)
+
+
+def stopping_after(calls: int, function):
+    """The function, which ends the program when it is called once more."""
+    left = iter(range(calls))
+
+    def run(*arguments):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return run
 
 
 def test_a_row_without_a_text_has_its_number_in_the_whole_input(classify, saved_model):

@@ -15,10 +15,16 @@ def import_alone(name: str) -> ModuleType:
 
     Args:
         name: package.module; the module imports nothing from its package.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
     """
     if name not in sys.modules:
         package, _, stem = name.rpartition(".")
-        file = Path(importlib.util.find_spec(package).origin).with_name(f"{stem}.py")
+        found = importlib.util.find_spec(package)
+        if found is None:
+            raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+        file = Path(found.origin).with_name(f"{stem}.py")
         spec = importlib.util.spec_from_file_location(name, file)
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 READERS = {".txt": "text", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 """Ending of a file -> name of the `datasets` builder that reads it."""
 
-STREAMED = (".txt", ".jsonl", ".csv", ".tsv")
-"""Endings of the files whose rows are read one by one, without `datasets`."""
+STREAMED = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
+"""Endings of the files whose rows are read one by one, without `datasets` and its cache."""
 
 TSV = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
 """How a .tsv differs from a .csv, as GLUE's."""
@@ -59,6 +59,9 @@ def stream_file(file: Path) -> Iterator[dict]:
         return
     newline = "" if READERS[ending] == "csv" else None
     try:
+        if ending == ".parquet":
+            yield from _parquet_rows(file)
+            return
         with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8-sig", newline=newline) as lines:
             yield from _parsed(lines, ending)
     except (OSError, EOFError, zlib.error, ValueError, csv.Error) as error:
@@ -71,7 +74,8 @@ def find_text_columns(
     """The columns that hold a file's texts.
 
     Args:
-        trained: those that the model was trained on; a file's only column stands for an only one, whatever its name.
+        trained: those that the model was trained on; a file's only column stands for an only one, whatever its name,
+            but not in a .csv or .tsv, whose first line could be a text.
         named: those that the user named, which go before.
         hint: what the message of a missing column ends with.
 
@@ -82,7 +86,7 @@ def find_text_columns(
     if not names:
         raise UserError(f"{file} has no rows")
     columns = list(named or trained or ["text"])
-    if len(names) == len(columns) == 1 and not named:
+    if len(names) == len(columns) == 1 and not named and READERS[_known_ending(file)] != "csv":
         columns = names
     missing = [column for column in columns if column not in names]
     if missing:
@@ -104,7 +108,28 @@ def stream_texts(file: Path, columns: Sequence[str], start: int = 0) -> Iterator
                 raise UserError(
                     f"{file}: row {index} (from 0): column '{column}' holds {text!r:.100} where a text was expected"
                 )
+            if not is_unicode(text):
+                raise UserError(
+                    f"{file}: row {index} (from 0): column '{column}' holds half of a character: {text!r:.100}"
+                )
         yield texts[0] if len(texts) == 1 else texts
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be encoded; JSON's escapes can hold half of a pair of surrogates, which cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _parquet_rows(file: Path) -> Iterator[dict]:
+    import pyarrow.parquet as pq  # here, because it takes half a second
+
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches():
+            yield from batch.to_pylist()
 
 
 def _parsed(lines: Iterator[str], ending: str) -> Iterator[dict]:

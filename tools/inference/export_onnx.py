@@ -55,7 +55,6 @@ if __name__ == "__main__":
         )
 
 import onnx_ir
-from transformers import PreTrainedTokenizerBase
 
 from models import TFAdapLeRForSequenceClassification
 from tools.common.atomic_files import atomic_directory, require_replaceable, write_json
@@ -65,6 +64,7 @@ from tools.inference.model_card import model_card
 from tools.inference.onnx_agreement import compare, random_texts
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES
+from tools.inference.tokenizer_file import write_tokenizer
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
 from tools.runtime.run import require_custom_columns
@@ -110,14 +110,6 @@ def export_onnx(arguments: ExportArguments) -> None:
 def read_texts(file: Path, text_columns: list[str] | None) -> list[str | tuple[str, ...]]:
     """The first MAX_TEXTS texts of a file."""
     return list(itertools.islice(stream_texts(file, find_text_columns(file, text_columns)), MAX_TEXTS))
-
-
-def write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, directory: Path) -> None:
-    """Writes tokenizer.json, set to truncate and to pad."""
-    backend = tokenizer.backend_tokenizer
-    backend.enable_truncation(max_length)
-    backend.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
-    backend.save(str(directory / "tokenizer.json"))
 
 
 def write_graphs(

@@ -21,8 +21,10 @@ Outputs are `logits`, float32 [batch, labels]; `lengths`, int64 [batch, layers],
 `kept_positions`, int64 [batch, layers, length], the places of these tokens in the input, then -1."""
 
 LIMITS = """- ONNX Runtime must be 1.24 or later.
-- An input is cut to {max_length} tokens. Position 0 must be [CLS], with attention mask 1.
-- Token ids outside the vocabulary of {vocab_size} and inputs of more than {max_position_embeddings} tokens are errors.
+- The tokenizer cuts an input to {max_length} tokens. Padding stands on the right: position 0 must be [CLS]. Inputs that
+  are padded on the left are answered, but wrongly.
+- Token ids of {vocab_size} and more, and inputs of more than {max_position_embeddings} tokens, are errors; negative
+  ids are not noticed.
 - int8 gives an example the same answer in every batch. {int8_score}
 - int8 needs a processor with instructions for int8 products (AVX-512 VNNI, AVX-VNNI or ARM's dot product); on older
   x86 processors sums can saturate, which costs accuracy.
@@ -97,7 +99,7 @@ def _training(results: dict | None) -> str:
     return (
         f"It was trained on {'all' if rows is None else rows} training examples of {results['task']}"
         f"{_held_out(results)} with the backbone {results['backbone']} (seed {results['seed']}, commit "
-        f"{results['commit']})."
+        f"{results['commit']}). The licences of the backbone and of the training data apply."
     )
 
 

@@ -146,9 +146,13 @@ class ModelGraph:
         return op.Clip(op.Mul(eta, scale), 0.0, 1.0)
 
     def embed(self, ids: ir.Value, attention_mask: ir.Value, types: ir.Value) -> tuple[ir.Value, Packing]:
-        """Embeddings of the visible tokens, [T, H], and their packing."""
+        """Embeddings of the visible tokens, [T, H], and their packing.
+
+        Position 0 counts as visible: an example without a token would take the next one's place.
+        """
         op, embeddings = self.op, self.model.bert.embeddings
-        visible = op.Greater(attention_mask, 0)
+        is_first = op.Equal(op.Range(0, op.Gather(op.Shape(ids), 1), 1), 0)
+        visible = op.Or(op.Greater(attention_mask, 0), is_first)
         coordinates = op.NonZero(visible)
         positions = op.Gather(coordinates, 1)
         packing = self.pack(positions, op.ReduceSum(op.Cast(visible, to=_INT64), [1], keepdims=0))

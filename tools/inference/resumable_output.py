@@ -19,6 +19,11 @@ def file_versions(files: Iterable[Path]) -> dict[str, list[int]]:
     return {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
 
 
+def files_of(output: Path) -> tuple[Path, Path, Path]:
+    """An output, what is written until it is complete, and what the lines in it depend on."""
+    return output, output.with_name(f".{output.name}.part"), output.with_name(f".{output.name}.job.json")
+
+
 class ResumableOutput:
     """Writes lines to a hidden file beside `path`, which is renamed to `path` when it is complete.
 
@@ -30,9 +35,7 @@ class ResumableOutput:
     """
 
     def __init__(self, path: Path, job: dict):
-        self.path = path
-        self.partial = path.with_name(f".{path.name}.part")
-        self.job_file = path.with_name(f".{path.name}.job.json")
+        self.path, self.partial, self.job_file = files_of(path)
         if path.is_dir():
             raise UserError(f"{path} is a directory, not a file to write")
         path.parent.mkdir(parents=True, exist_ok=True)

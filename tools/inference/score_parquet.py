@@ -36,7 +36,6 @@ if __name__ == "__main__":
     if importlib.util.find_spec("ray") is None:
         sys.exit("error: this needs more packages: python -m pip install --require-hashes -r requirements-ray.lock")
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
@@ -46,34 +45,12 @@ from tools.common.atomic_files import atomic_write
 from tools.common.errors import UserError
 from tools.inference.onnx_predictor import OnnxPredictor
 from tools.inference.resumable_output import file_versions, keep_job
+from tools.inference.text_scorer import TextScorer
 from tools.runtime.program import run_program
 
 ANSWERS = pa.schema([("label", pa.string()), ("score", pa.float32()), ("lengths", pa.list_(pa.int32()))])
 BATCHES_PER_CALL = 32
 """Batches that a worker gets at a time."""
-
-
-class TextScorer:
-    """Adds label, score and lengths to a batch of texts; plain arrays in and out, so that any engine can call it.
-
-    Args:
-        text_columns: one or two of the batch's columns.
-        settings: arguments of OnnxPredictor.
-    """
-
-    def __init__(self, text_columns: list[str], **settings):
-        self.text_columns, self.predictor = text_columns, OnnxPredictor(**settings)
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Arrays [rows] of text columns and any others -> the others, label [rows], score [rows], lengths [rows, L]."""
-        texts = [batch[column] for column in self.text_columns]
-        answers = self.predictor(texts[0].tolist() if len(texts) == 1 else list(zip(*texts, strict=True)))
-        others = {name: values for name, values in batch.items() if name not in self.text_columns}
-        return others | {
-            "label": np.array([answer["label"] for answer in answers]),
-            "score": np.array([answer["score"] for answer in answers], np.float32),
-            "lengths": np.array([answer["lengths"] for answer in answers], np.int32),
-        }
 
 
 def score(arguments: ScoreArguments) -> None:

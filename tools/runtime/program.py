@@ -28,7 +28,7 @@ def run_program(arguments: Any, work: Callable[[Any], None]) -> None:
 
 def _stop(number: int, _frame) -> None:
     """Ends the process with the exit code that a shell expects after a signal."""
-    print(f"stopped by {signal.Signals(number).name}; finished epochs and files are kept", file=sys.stderr)
+    print(f"stopped by {signal.Signals(number).name}; what was finished is kept", file=sys.stderr)
     sys.exit(128 + number)
 
 

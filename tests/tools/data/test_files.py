@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import datasets
 import pytest
 
 from tools.common.errors import UserError
@@ -77,6 +78,32 @@ def test_a_row_without_a_text_is_refused(tmp_path):
         find_text_columns(file, None)
 
 
+def test_the_only_column_of_a_csv_needs_the_models_name(tmp_path):
+    """Its first line could be a text."""
+    for ending, content in (("csv", "a good film\na bad one\n"), ("jsonl", '{"a good film": "a bad one"}\n')):
+        file = tmp_path / f"in.{ending}"
+        file.write_text(content)
+        assert find_text_columns(file, ["text"], ["a good film"]) == ["a good film"]
+    assert find_text_columns(file, ["text"]) == ["a good film"]
+    with pytest.raises(UserError, match="no column text, which the model was trained on; it has a good film"):
+        find_text_columns(tmp_path / "in.csv", ["text"])
+
+
+def test_half_of_a_character_is_refused_with_its_row(tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"text": "whole \\ud83d\\ude00"}\n{"text": "half \\ud83d"}\n')
+    texts = stream_texts(file, ["text"])
+    assert next(texts) == "whole \U0001f600"
+    with pytest.raises(UserError, match=r"in.jsonl: row 1 \(from 0\): column 'text' holds half of a character"):
+        next(texts)
+
+
+def test_parquet_is_read_without_a_cache(tmp_path, monkeypatch):
+    datasets.Dataset.from_dict({"text": ["a", "b"], "number": [1, 2]}).to_parquet(tmp_path / "in.parquet")
+    monkeypatch.setattr(datasets, "load_dataset", None)
+    assert list(stream_file(tmp_path / "in.parquet")) == [{"text": "a", "number": 1}, {"text": "b", "number": 2}]
+
+
 PACKED = gzip.compress(b"text" * 99, mtime=0)
 WRONG = {
     "jsonl": [b'{"text": 1', b"[1]", b"3", b"\xff"],
@@ -84,6 +111,7 @@ WRONG = {
     "txt": [b"\xff"],
     "txt.gz": [b"no gzip", PACKED[:-9], PACKED[:12] + b"\xff" * 40],
     "docx": [b""],
+    "parquet": [b"", b"PAR1"],
 }
 
 

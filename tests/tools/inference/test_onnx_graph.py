@@ -154,6 +154,19 @@ def test_an_example_has_its_own_answer_in_every_batch(size, seed, precision):
         assert_close(alone["logits"][0], shared["logits"][row], 1e-4)
 
 
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+def test_an_example_without_visible_tokens_leaves_the_others_their_answers(hidden):
+    """Position 0 stands for it; a server cannot refuse one of the requests that it merged."""
+    session, model = sized_session("usual", 0, "float32"), sized_model("usual", 0)
+    inputs = random_inputs(model, 0, examples=3)
+    expected = run(session, inputs)
+    inputs["attention_mask"][hidden] = 0
+    outputs = run(session, inputs)
+    others = [row for row in range(3) if row != hidden]
+    assert all(np.array_equal(outputs[name][others], expected[name][others]) for name in outputs)
+    assert outputs["lengths"][hidden].tolist() == [1] * model.config.num_hidden_layers
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_int8_is_near_float32(seed):
     model = tiny.make_model(seed, hidden_size=48, num_attention_heads=4, intermediate_size=96, initializer_range=0.1)

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import tensorflow as tf
+from tokenizers import Tokenizer
 from transformers import BertTokenizerFast
 
 from models import TFAdapLeRForSequenceClassification
@@ -89,8 +90,12 @@ def test_the_request_of_the_inference_protocol_is_answered(twelve_layers):
 
 def test_tensorflow_servings_folder_and_request_fit_the_saved_model(saved_model, tmp_path):
     model = TFAdapLeRForSequenceClassification.from_pretrained(saved_model)
-    export(model, tmp_path / "serving" / "sst2" / "1")
+    export(model, BertTokenizerFast.from_pretrained(saved_model), tmp_path / "serving" / "sst2" / "1")
     assert documented_files("serving") <= files_of(tmp_path / "serving")
+    extra = tmp_path / "serving" / "sst2" / "1" / "assets.extra"
+    assert json.loads((extra / "config.json").read_text())["id2label"] == {"0": "bad", "1": "good"}
+    long, short = Tokenizer.from_file(str(extra / "tokenizer.json")).encode_batch(["good " * 99, "bad"])
+    assert len(long.ids) == len(short.ids) == model.longest_input and sum(short.attention_mask) == 3
     signature = tf.saved_model.load(tmp_path / "serving" / "sst2" / "1").signatures["serving_default"]
     instances = json.loads(block("json", '{\n  "instances"'))["instances"]
     inputs = {name: tf.constant([row[name] for row in instances], tf.int32) for name in instances[0]}
