@@ -75,7 +75,7 @@ def test_an_output_in_the_models_directory_is_carried_on(copied, tmp_path, monke
     arguments = PredictArguments(
         model_path=copied, input=tmp_path / "in.txt", output=copied / "out.jsonl", batch_size=1
     )
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="stopped"):
         patch.setattr(AdapLeRPredictor, "run", stopping_after(8, AdapLeRPredictor.run))
         predict(arguments)
     begun = (copied / ".out.jsonl.part").read_bytes()
@@ -87,12 +87,12 @@ def test_an_output_in_the_models_directory_is_carried_on(copied, tmp_path, monke
 
 
 def stopping_after(calls: int, function):
-    """The function, which ends the program when it is called once more."""
+    """The function, which fails when it is called once more."""
     left = iter(range(calls))
 
     def run(*arguments):
         if next(left, None) is None:
-            raise KeyboardInterrupt
+            raise RuntimeError("stopped")
         return function(*arguments)
 
     return run
