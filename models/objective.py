@@ -38,7 +38,8 @@ class Objective:
         acc_steps: micro-batches into which a batch is split to save memory; the update is that of the whole batch
             unless it is clipped.
         clip_norm: largest global norm of a group's gradient, or None. With one micro-batch the norm counts each
-            occurrence of a token by itself, as published; with several it is that of the summed gradients.
+            occurrence of a token by itself, as published, and position embeddings once per device; with several
+            it is that of the summed gradients.
         speed_target: a FLOPs speedup to train for, in place of phi; converted models only.
         distillation: weight of the divergence from `teacher_logits` in the targets; the task loss has the rest.
         temperature: of the distillation.

@@ -29,8 +29,9 @@ from tools.training.fit import fit, step_counts
 
 def fine_tune(run: Run) -> None:
     training = run.arguments
-    if training.keep_best is not None and training.keep_best < min(SALIENCY_EPOCHS, training.epochs):
-        raise UserError(f"--KEEP_BEST {training.keep_best}: stage 2 needs the {SALIENCY_EPOCHS} best epochs")
+    needed = min(SALIENCY_EPOCHS, training.epochs)
+    if training.keep_best is not None and training.keep_best < needed:
+        raise UserError(f"--KEEP_BEST {training.keep_best}: stage 2 needs the {needed} best epochs")
     tokenizer = load_tokenizer(run.backbone)
     model = load_backbone(run.backbone, run.task, run.max_length)
     if training.initial_model_path:

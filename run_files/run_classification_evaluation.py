@@ -16,6 +16,7 @@ from tools.runtime.arguments import STAGES
 if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["evaluate"], __doc__)  # before the imports that take seconds
 
+import json
 import pickle
 
 from tools.common.atomic_files import atomic_write, write_json
@@ -52,9 +53,23 @@ def evaluate(run: Run) -> None:
             results[split]["published_speedup"] = published_speedup(predictions)
         for name, value in results[split].items():
             print(f"{split} {name}: {value}")
+        if not examples.labelled:
+            print(
+                f"{split}: {(examples.labels < 0).sum()} of {len(examples)} labels are hidden (-1), so it has no score"
+            )
     file = run.paths.evaluation(model_path, model.eta_scale)
-    weights = weights_checksum(model_path)
-    write_json(file, {"model": str(model_path), "weights": weights, "eta_scale": model.eta_scale, **results})
+    facts = {"model": str(model_path), "weights": weights_checksum(model_path), "eta_scale": model.eta_scale}
+    write_json(file, facts | other_splits(file, facts) | results)
+
+
+def other_splits(file: Path, facts: dict) -> dict:
+    """The results that an earlier evaluation of the same weights left in a file, by split."""
+    try:
+        earlier = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    is_same = facts.items() <= earlier.items()
+    return {name: values for name, values in earlier.items() if name not in facts} if is_same else {}
 
 
 if __name__ == "__main__":

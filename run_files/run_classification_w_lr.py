@@ -42,12 +42,13 @@ def train_adapler(run: Run) -> None:
     tokenizer = load_tokenizer(run.backbone)
     train = load_training_examples(run, tokenizer)
     dev = load_examples(run.task, "validation", tokenizer, run.max_length, run.data_options)
+    fine_tuning_log.require_same_dev(run.paths, dev)
     model = make_model(run)
     compile_model(model, run, train)
     files = AdapLeRFiles.of(run.paths, arguments.model_name)
     metric = run.task.primary_metric
     choose = fastest_within_loss(metric, best) if target is None else best_near_target(metric, target)
-    facts = {"best_fine_tuned": best, "settings": run.settings}
+    facts = {"best_fine_tuned": best, "fine_tuning": fine_tuning_log.checksum(log), "settings": run.settings}
     batch_size, scores_file = arguments.evaluation_batch_size, run.folder / SCORES
     callback = KeepAdapLeR(run.task, dev, batch_size, scores_file, tokenizer, files, choose, facts)
     fit(model, train, arguments, run.seed, callback, run.folder)

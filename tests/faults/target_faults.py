@@ -152,8 +152,8 @@ TARGET_FAULTS = (
     Fault(
         "last epoch trimmed",
         STAGE_3_END,
-        "load_weights(model, files.chosen)",
-        "load_weights(model, files.last)",
+        "load_saved(files.chosen, converted=True)",
+        "load_saved(files.last, converted=True)",
         TARGET_RUN,
     ),
     Fault(

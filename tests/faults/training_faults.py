@@ -170,4 +170,34 @@ TRAINING_FAULTS = (
         THREE_BEST,
     ),
     Fault("saliency without the input", SALIENCIES, "tf.cast(gradient * embedded,", "tf.cast(gradient,", THREE_BEST),
+    Fault(
+        "dev scores of different examples compared",
+        LOG,
+        'if json.loads(inputs.read_text(encoding="utf-8"))["dev examples"] != dev.checksum():',
+        "if False:",
+        ("tests/tools/runtime/test_stages_together.py::test_other_validation_examples_than_stage_1s",),
+    ),
+    Fault(
+        "a new stage 1 under an interrupted stage 3",
+        "tools/runtime/stage.py",
+        'if run.stage == "fine_tune" and not run.resume:',
+        "if False:",
+        ("tests/tools/runtime/test_stages_together.py::test_a_new_stage_1_under_an_interrupted_stage_3",),
+    ),
+    Fault(
+        "fine-tuned weights scored at the default length",
+        "tools/runtime/run.py",
+        "trained = trained or fine_tuning_log.max_length(run_paths)",
+        "pass",
+        (
+            "tests/tools/runtime/test_stages_together.py::test_fine_tuned_weights_are_scored_at_the_length_that_they_were_trained_at",
+        ),
+    ),
+    Fault(
+        "the splits of other weights kept",
+        "run_files/run_classification_evaluation.py",
+        "is_same = facts.items() <= earlier.items()",
+        "is_same = True",
+        ("tests/tools/runtime/test_stages_together.py::test_an_evaluation_of_one_split_keeps_the_others",),
+    ),
 )

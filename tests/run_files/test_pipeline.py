@@ -196,6 +196,21 @@ def test_a_summary_lists_every_model_that_was_tried(whole_run, flags, tmp_path):
         evaluated.write_text(json.dumps(scores | change))
         with pytest.raises(UserError, match=message):
             summary_of(summarized, there.adaptive_models / chosen)
+    evaluated.write_text(json.dumps(scores))
+    own = there.adapler_log_of(Path(chosen))
+    known = json.loads(own.read_text())
+    for change, path, message in (
+        ({"fine_tuning": 1}, chosen, "stage 1 was run again since"),
+        ({"chosen_epoch": None}, there.adapler(MODEL).name, "is of an earlier run"),
+    ):
+        own.write_text(json.dumps(known | change))
+        with pytest.raises(UserError, match=message):
+            summary_of(summarized, there.adaptive_models / path)
+    own.write_text(json.dumps(known))
+    others = json.loads(there.adapler_log(name).read_text()) | {"fine_tuning": 1}
+    there.adapler_log(name).write_text(json.dumps(others))
+    summary = summary_of(summarized, there.adaptive_models / chosen)
+    assert [tried["settings"]["save_name"] for tried in summary["tried"]] == ["tiny"]
     for stage, name in (("store_saliencies", "the stage store_saliencies"), ("fine_tune", "stage 1")):
         record = there.run_folder(stage) / "run.json"
         record.write_text(json.dumps(json.loads(record.read_text()) | {"exit": "running"}))
@@ -285,6 +300,8 @@ def test_calibration_writes_the_chosen_factor(whole_run, flags):
     refused = run_here(f"{command.replace('--DATA_SEED 7 ', '')} --SCALES 1 --MAX_LOSS -2")  # the model tells its seed
     assert refused.returncode == 0 and "keeps its eta_scale" in refused.stdout
     assert [point["eta_scale"] for point in json.loads(where.eta_scales(directory).read_text())["curve"]] == [1]
+    refused = run_here(f"{command} --SCALES 1 --MAX_EVAL_EXAMPLES 3")
+    assert refused.returncode == 2 and "stage 1 was scored on other validation examples" in refused.stderr
 
 
 def test_custom_labels_come_back_by_name(place, tmp_path):

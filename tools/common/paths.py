@@ -123,6 +123,14 @@ class TaskPaths:
     def adapler_log(self, model_name: str) -> Path:
         return self.logs / f"{model_name}_lr_logs.json"
 
+    def is_chosen(self, model_path: Path) -> bool:
+        """Whether an AdapLeR is a run's chosen epoch, not its last."""
+        return self.adapler_run_of(model_path).name == _model_name(model_path)
+
+    def adapler_log_of(self, model_path: Path) -> Path:
+        """The log of the run that made these weights, chosen or last."""
+        return self.logs / f"{self.adapler_run_of(model_path).name}_logs.json"
+
     @property
     def adapler_logs(self) -> list[Path]:
         """Logs of every AdapLeR run."""

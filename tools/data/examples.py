@@ -91,7 +91,7 @@ class Examples:
         return np.array([zlib.crc32(row) for row in rows], np.uint32)
 
     def checksum(self) -> int:
-        """CRC-32 of everything that a model is trained on: row ids, tokens, labels and saliencies."""
+        """CRC-32 of everything that a model is trained on: row ids, tokens, labels, saliencies and teacher logits."""
         arrays = [self.row_ids, self.row_checksums()]
         if self.saliency is not None:
             arrays.append(self.saliency.values.numpy())

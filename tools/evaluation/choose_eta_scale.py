@@ -33,6 +33,7 @@ def choose_eta_scale(run: Run) -> None:
     tokenizer = load_tokenizer(str(directory))
     dev = load_examples(task, "validation", tokenizer, run.max_length, run.data_options)
     dev.require_labels("the choice of a factor on validation")
+    fine_tuning_log.require_same_dev(run.paths, dev)
     curve = sweep(task, model, dev, choice.scales, choice.evaluation_batch_size)
     chosen = fastest_within(curve, fine_tuned - choice.max_loss)
     scales = {"fine_tuned": fine_tuned, "curve": curve, "chosen": chosen}

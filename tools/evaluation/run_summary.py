@@ -55,10 +55,13 @@ def summary_of(run: Run, model_path: Path) -> dict:
     """Arguments, times and scores of all stages of a run.
 
     Raises:
-        UserError: a stage has not run to its end, or an evaluation is not of the present weights.
+        UserError: a stage has not run to its end, or the model or an evaluation is not of the present weights.
     """
     paths = run.paths
-    best = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, paths))[0]
+    fine_tuning = fine_tuning_log.read(run.task, paths)
+    best, current = fine_tuning_log.best_epochs(run.task, fine_tuning)[0], fine_tuning_log.checksum(fine_tuning)
+    _require_current(paths, model_path, current)
+    logs = [_adapler_log(paths, file) for file in paths.adapler_logs]
     records = {stage: _read(paths.run_folder(stage) / "run.json") for stage in ("fine_tune", "store_saliencies")}
     records["train_adapler"] = _read(paths.adapler_run_of(model_path) / "run.json")
     for stage, record in records.items():
@@ -75,7 +78,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},
         "seconds": {stage: seconds(record) for stage, record in records.items()},
-        "tried": [_adapler_log(paths, file) for file in paths.adapler_logs],
+        "tried": [log for log in logs if log.get("fine_tuning", current) == current],  # earlier versions noted none
         "eta_scales": _eta_scales(paths, model_path),
         "bert": _evaluation(paths, paths.fine_tuned(best)),
         "adapler": _evaluation(paths, model_path),
@@ -92,11 +95,23 @@ def summary_of(run: Run, model_path: Path) -> dict:
     return portable(summary)
 
 
+def _require_current(paths: TaskPaths, model_path: Path, fine_tuning: int) -> None:
+    """Raises UserError if a model is of another stage 1 than the present one, or of an earlier run of its name."""
+    log = _read(paths.adapler_log_of(model_path))
+    if log.get("fine_tuning", fine_tuning) != fine_tuning:
+        raise UserError(f"stage 1 was run again since {model_path} was trained; run stages 2 and 3 again")
+    if log["chosen_epoch"] is None and paths.is_chosen(model_path):
+        raise UserError(f"{model_path} is of an earlier run; the present one chose no epoch and has ..._lr_last alone")
+
+
 def _comparison(task: Task, summary: dict, split: str, fine_tuned: Path, adapler: Path) -> dict:
     """Speedup, scores of both models and of the best constant answer, and the difference with its 95 % interval."""
     metric = task.primary_metric
+    if metric not in summary["bert"].get(split, {}):
+        raise UserError(f"the fine-tuned BERT has no score on {split}; evaluate it again without --SPLIT")
     before, after = ExampleResults.read(fine_tuned), ExampleResults.read(adapler)
-    if not np.array_equal(before.row_ids, after.row_ids):
+    same_rows = np.array_equal(before.row_ids, after.row_ids)
+    if not same_rows or not np.array_equal(before.lengths[:, 0], after.lengths[:, 0]):
         raise UserError(f"{fine_tuned} and {adapler} hold other examples; evaluate both models with the same flags")
     rows = after.scored
     documents = documents_of(after.row_ids[rows]) if task.windowed else None

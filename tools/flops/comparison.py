@@ -25,8 +25,17 @@ def compare(
     terms: Callable[[BertConfig, int], dict],
     profile: Callable[[BertConfig, int], list[Operation]],
 ) -> None:
-    """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest."""
+    """Prints FLOPs by formula and by profiler for every length, then both in detail for the longest.
+
+    Raises:
+        UserError: the backbone cannot be loaded, or is too short for a length.
+    """
     config = config_of(backbone)
+    if max(lengths) > config.max_position_embeddings:
+        raise UserError(
+            f"an input of {max(lengths)} tokens is longer than the {config.max_position_embeddings} positions of "
+            f"'{backbone}'; name shorter ones with --LENGTHS"
+        )
     rows, operations = [], []
     for tokens in tqdm(sorted(lengths), desc="lengths", leave=False):
         operations = profile(config, tokens)

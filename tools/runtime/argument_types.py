@@ -31,6 +31,10 @@ class NonNegativeInt(_Number, int, lowest=0):
     """An integer of at least 0."""
 
 
+class Seed(_Number, int, lowest=0, highest=2**32 - 1):
+    """An integer from 0 to 2**32 - 1."""
+
+
 class TokenCount(_Number, int, lowest=3):
     """An integer of at least 3: [CLS], a token and [SEP]."""
 

@@ -13,9 +13,9 @@ from tools.runtime.argument_types import (
     Fraction,
     Name,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Seed,
     Split,
     TokenCount,
 )
@@ -50,7 +50,7 @@ class TaskArguments:
     """Which task, backbone and data."""
 
     task: str = flag(f"one of: {', '.join(sorted(TABLE))}, {CUSTOM}")
-    data_seed: NonNegativeInt = flag("seed of the order of examples, of new weights and of dropout", 22)
+    data_seed: Seed = flag("seed of the order of examples, of new weights and of dropout", 22)
     backbone: str | None = flag(
         "hub id or local directory of a BERT (default: bert-base-uncased; demo has its own)", None
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
+from tools.data.examples import Examples
 from tools.data.tasks import Task
 from tools.runtime import run_record
 from tools.runtime.run_record import FINISHED
@@ -41,6 +43,28 @@ def read(task: Task, paths: TaskPaths) -> list[dict]:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{paths.fine_tuning_log} is damaged ({error}); run {command} again") from error
     return log
+
+
+def checksum(log: list[dict]) -> int:
+    """CRC-32 of the scores, by which what later stages made of a stage 1 is told from what they make of a new one."""
+    return zlib.crc32(json.dumps(log, sort_keys=True).encode())
+
+
+def require_same_dev(paths: TaskPaths, dev: Examples) -> None:
+    """Raises UserError if stage 1 scored other validation examples, whose scores `dev`'s cannot be compared with."""
+    inputs = paths.run_folder("fine_tune") / "inputs.json"
+    if not inputs.exists():  # weights of elsewhere have their log alone
+        return
+    if json.loads(inputs.read_text(encoding="utf-8"))["dev examples"] != dev.checksum():
+        raise UserError(
+            "stage 1 was scored on other validation examples; give the flags of its data (--MAX_LENGTH, "
+            "--MAX_EVAL_EXAMPLES, --HOLD_OUT, --SPLIT_BY_BODY), or run it again"
+        )
+
+
+def max_length(paths: TaskPaths) -> int | None:
+    """The MAX_LENGTH of stage 1, if it ran here."""
+    return run_record.read(paths.run_folder("fine_tune") / "run.json")["settings"].get("max_length")
 
 
 def best_score(task: Task, log: list[dict]) -> float:

@@ -13,6 +13,7 @@ from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.rows import DataOptions, make_custom_task
 from tools.data.tasks import CUSTOM, Task, get_task, hold_out
+from tools.runtime import fine_tuning_log
 from tools.runtime.arguments import DEFAULT_MAX_LENGTH, RowArguments, TaskArguments
 from tools.runtime.checkpoints import resolve_backbone, saved_max_length
 
@@ -50,12 +51,15 @@ class Run:
         backbone = resolve_backbone(arguments.task, arguments.backbone)
         name = arguments.backbone_name or paths.backbone_name(backbone)
         model_path = getattr(arguments, "model_path", None)
-        max_length = arguments.max_length or saved_max_length(model_path) or DEFAULT_MAX_LENGTH
         run_paths = TaskPaths(name, arguments.data_seed, arguments.task)
+        trained = None
         if model_path:
+            trained = saved_max_length(model_path)
             model_paths = TaskPaths.of(model_path)
             if model_paths and model_paths.task == arguments.task:  # files about a model stay with the run that made it
                 run_paths = model_paths
+                trained = trained or fine_tuning_log.max_length(run_paths)
+        max_length = arguments.max_length or trained or DEFAULT_MAX_LENGTH
         return cls(stage, arguments, task, run_paths, backbone, max_length)
 
     @property

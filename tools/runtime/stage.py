@@ -25,7 +25,7 @@ from tools.common.atomic_files import clear_leftovers, move_aside
 from tools.common.errors import UserError
 from tools.common.locks import locked
 from tools.common.paths import TaskPaths
-from tools.runtime import devices
+from tools.runtime import devices, run_record
 from tools.runtime.program import errors_as_a_sentence
 from tools.runtime.run import Run
 from tools.runtime.run_record import FINISHED, SCORES, RunRecord
@@ -80,6 +80,16 @@ def _is_interrupted(folder: Path, exit_state: str | None) -> bool:
     return has_epochs or (folder / "backup" / "checkpoint").exists()
 
 
+def _require_no_interrupted_stage_3(paths: TaskPaths) -> None:
+    """Raises UserError if an interrupted stage 3 waits for the present stage 1, which a new one would replace."""
+    for folder in sorted(paths.run_folder("train_adapler").glob("*")):
+        if _is_interrupted(folder, run_record.read(folder / "run.json")["exit"]):
+            raise UserError(
+                f"{folder} holds an interrupted stage 3, which a new stage 1 would leave without its weights; add "
+                "--RESUME to continue it, or delete this folder to start again"
+            )
+
+
 @contextmanager
 def _recorded(run: Run) -> Iterator[None]:
     """Writes run.json before and after the block, with how it ended.
@@ -91,6 +101,8 @@ def _recorded(run: Run) -> Iterator[None]:
         UserError: the folder holds an interrupted run that --RESUME was not given for, or that had other arguments.
     """
     _clear_leftovers(run.paths)
+    if run.stage == "fine_tune" and not run.resume:
+        _require_no_interrupted_stage_3(run.paths)
     record, earlier = RunRecord(run.stage, run.settings, run.folder), None
     if not run.resume:
         if _is_interrupted(run.folder, record.earlier["exit"]):

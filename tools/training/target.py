@@ -12,9 +12,8 @@ from tools.common.atomic_files import write_json
 from tools.data.examples import Examples
 from tools.evaluation.evaluate import predict
 from tools.evaluation.trim_speed import compare_with_fine_tuned, trim, verdict
-from tools.runtime.checkpoints import load_backbone, load_weights, save_model
+from tools.runtime.checkpoints import load_backbone, load_saved, load_weights, save_model
 from tools.runtime.run import Run
-from tools.training.adapler import make_model
 from tools.training.callbacks import AdapLeRFiles
 
 
@@ -29,8 +28,7 @@ def finish_target(
     target, stored = run.arguments.target_speedup, json.loads(files.log.read_text(encoding="utf-8"))
     if "trimmed" not in stored:
         keras.mixed_precision.set_global_policy("float32")
-        model = make_model(run)
-        load_weights(model, files.chosen)
+        model = load_saved(files.chosen, converted=True)
         trained_eta = stored["epochs"][stored["chosen_epoch"] - 1]["eta"]
         model.bert.encoder.eta.assign(trained_eta)  # a run that was killed here may have stored trimmed weights
         batch_size = run.arguments.evaluation_batch_size

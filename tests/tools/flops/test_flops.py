@@ -7,8 +7,10 @@ from transformers import BertConfig
 from tests import tiny
 from tests.golden import load
 from tests.golden_quantities import examples_of
+from tools.common.errors import UserError
 from tools.data.tasks import get_task
 from tools.evaluation.evaluate import evaluation_summary, predict
+from tools.flops.comparison import compare
 from tools.flops.formulas import (
     RUNNING_MASK_OPERATIONS,
     adapler_flops,
@@ -98,3 +100,10 @@ def test_arrays_are_counted_at_once():
 def test_wrong_number_of_lengths(lengths):
     with pytest.raises(ValueError, match="4 entries"):
         adapler_flops(tiny.config(), lengths)
+
+
+def test_lengths_beyond_the_backbones_positions_are_refused(tmp_path):
+    file = tmp_path / "config.json"
+    BertConfig(max_position_embeddings=16).to_json_file(file)
+    with pytest.raises(UserError, match="17 tokens is longer than the 16 positions of .*config.json"):
+        compare(str(file), [8, 17], bert_flops, bert_terms, profile=None)
