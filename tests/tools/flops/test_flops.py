@@ -105,5 +105,5 @@ def test_wrong_number_of_lengths(lengths):
 def test_lengths_beyond_the_backbones_positions_are_refused(tmp_path):
     file = tmp_path / "config.json"
     BertConfig(max_position_embeddings=16).to_json_file(file)
-    with pytest.raises(UserError, match="17 tokens is longer than the 16 positions of .*config.json"):
+    with pytest.raises(UserError, match=r"17 tokens is longer than the 16 positions of .*config\.json"):
         compare(str(file), [8, 17], bert_flops, bert_terms, profile=None)
