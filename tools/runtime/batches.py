@@ -58,5 +58,5 @@ def compiled_once(function: Callable, model: keras.Model, signature: Sequence) -
     functions = vars(model).setdefault("_compiled_functions", {})  # not set by name: Keras would track and save it
     key = function, getattr(model, "is_adapler", False)  # conversion changes what the model computes
     if key not in functions:
-        functions[key] = compiled(model, signature)(functools.partial(function, model))
+        functions[key] = compiled(functools.partial(function, model), model, signature)
     return functions[key]

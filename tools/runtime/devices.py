@@ -59,29 +59,25 @@ def strategy(multi_gpu: bool) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def compiled(model: keras.Model, signature: Sequence) -> Callable[[Callable], tf.types.experimental.GenericFunction]:
-    """Decorator: a function of batches as a graph; its rows are shared out over the devices that hold the model.
+def compiled(function: Callable, model: keras.Model, signature: Sequence) -> tf.types.experimental.GenericFunction:
+    """A function of batches as a graph; its rows are shared out over the devices that hold the model.
 
     Args:
         model: what the function runs.
         signature: as tf.function's; scalars go to every device whole.
     """
+    held_by = model.distribute_strategy
+    if not isinstance(held_by, tf.distribute.MirroredStrategy):
+        return tf.function(function, input_signature=signature)
 
-    def decorate(function: Callable):
-        held_by = model.distribute_strategy
-        if not isinstance(held_by, tf.distribute.MirroredStrategy):
-            return tf.function(function, input_signature=signature)
+    def on_all_devices(*batch):
+        results = held_by.run(lambda *whole: function(*_rows_of_this_device(whole)), args=batch)
+        return tf.nest.map_structure(
+            lambda parts: None if parts is None else tf.concat(held_by.experimental_local_results(parts), axis=0),
+            results,
+        )
 
-        def on_all_devices(*batch):
-            results = held_by.run(lambda *whole: function(*_rows_of_this_device(whole)), args=batch)
-            return tf.nest.map_structure(
-                lambda parts: None if parts is None else tf.concat(held_by.experimental_local_results(parts), axis=0),
-                results,
-            )
-
-        return tf.function(on_all_devices, input_signature=signature)
-
-    return decorate
+    return tf.function(on_all_devices, input_signature=signature)
 
 
 def _rows_of_this_device(batch):
