@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tools.common.errors import UserError
 from tools.data.tasks import TABLE
 from tools.data.windows import PER_DOCUMENT
 from tools.evaluation.example_results import ExampleResults
@@ -41,8 +42,9 @@ def test_a_summary_draws_the_windows_of_a_document_together(tmp_path):
     scored, labels = rng.random(1000) < 0.8, np.zeros(1000, int)
     before, after = np.repeat(WRONG, 1000, axis=0), np.where(np.repeat(rng.random(40) < 0.5, 25)[:, None], RIGHT, WRONG)
     files = tmp_path / "before.npz", tmp_path / "after.npz"
+    lengths = np.zeros([1000, 2])
     for file, logits in zip(files, (before, after), strict=True):
-        ExampleResults(row_ids, labels, scored, logits, lengths=labels, bert=labels, model=labels).write(file)
+        ExampleResults(row_ids, labels, scored, logits, lengths, bert=labels, model=labels).write(file)
     share = float((after[scored].argmax(axis=1) == 0).mean())
     summary = {
         "bert": {"test": {"accuracy": 0.0}},
@@ -54,3 +56,6 @@ def test_a_summary_draws_the_windows_of_a_document_together(tmp_path):
     assert found.items() >= expected.items() and found["examples"] == scored.sum() and found["constant"] == 1
     alone = paired_difference("accuracy", *arrays)
     assert found["high"] - found["low"] > 3 * (alone["high"] - alone["low"])
+    ExampleResults(row_ids, labels, scored, after, lengths + 1, bert=labels, model=labels).write(files[1])
+    with pytest.raises(UserError, match="hold other examples"):  # cut at another length
+        _comparison(task, summary, "test", *files)
