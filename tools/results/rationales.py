@@ -45,9 +45,10 @@ def claim(records: list[dict]) -> str:
     """Whether the paper's claim held: fewer false positives than other methods at equal numbers of words.
 
     By the intervals of the differences, example by example, of the other methods' false positive rates from AdapLeR's.
+    A method that is worse than random words holds nothing, whatever it is compared with.
     """
     methods: dict[str, list[str]] = {FEWER: [], MORE: [], UNCLEAR: []}
-    chance = ""
+    chance, worse_than_chance = "", False
     for record in records:
         if record["method"] == "AdapLeR":
             continue
@@ -57,11 +58,13 @@ def claim(records: list[dict]) -> str:
         elif record["over"]["high"] < 0:
             verdict = MORE
         if record["method"] == CHANCE:
-            chance = f" They are {verdict} those of random words."
+            chance, worse_than_chance = f" They are {verdict} those of random words.", verdict == MORE
         else:
             methods[verdict].append(f"“{record['method']}”")
     found = [verdict for verdict, names in methods.items() if names]
-    if FEWER in found:
+    if worse_than_chance:
+        held = "did not hold"
+    elif FEWER in found:
         held = "held" if len(found) == 1 else "held in part"
     else:
         held = "did not hold" if MORE in found else "is undecided"

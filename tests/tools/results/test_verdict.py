@@ -197,6 +197,10 @@ def test_the_claim_is_told_as_it_is():
             "is undecided. AdapLeR's are not distinguishable from those of “saliency”. "
             "They are fewer than those of random words.",
         ),
+        (
+            {"saliency": fewer, "random": more},
+            "did not hold. AdapLeR's are fewer than those of “saliency”. They are more than those of random words.",
+        ),
     ):
         records = [{"method": method, "over": interval, "layers": [0.3, 0.3]} for method, interval in over.items()]
         text = claim([{"method": "AdapLeR", "layers": [0.4, 0.2]}, *records])
