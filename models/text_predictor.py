@@ -66,8 +66,8 @@ class TextPredictor(ABC):
             each remaining word piece, or (0 or 1, start, end) in a pair.
 
         Raises:
-            ValueError: a text has another form, or another number of texts than the model was trained on; or `texts`
-                is a tuple of two strings, which can mean two texts or one pair.
+            ValueError: a text has another form, or another number of texts than the model was trained on; a text
+                holds half of a character; or `texts` is a tuple of two strings, which can mean two texts or one pair.
         """
         return list(self.stream(texts, spans))
 

@@ -171,6 +171,13 @@ TRAINING_FAULTS = (
     ),
     Fault("saliency without the input", SALIENCIES, "tf.cast(gradient * embedded,", "tf.cast(gradient,", THREE_BEST),
     Fault(
+        "a model without its stage 1",
+        "run_files/run_classification_w_lr.py",
+        '"fine_tuning": fine_tuning_log.checksum(log)',
+        '"fine_tuning": 0',
+        ("tests/run_files/wiring/test_adapler.py::test_the_chosen_epoch_is_the_fastest_of_those_that_are_allowed",),
+    ),
+    Fault(
         "dev scores of different examples compared",
         LOG,
         'if json.loads(inputs.read_text(encoding="utf-8"))["dev examples"] != dev.checksum():',

@@ -82,6 +82,11 @@ def test_predictor_refuses_what_is_no_text(saved_model, wrong):
         without_columns(saved_model)(wrong)
 
 
+def test_predictor_refuses_half_of_a_character(saved_model):
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        AdapLeRPredictor(saved_model)("half \ud83d")
+
+
 def test_predictor_takes_the_dicts_of_the_transformers_pipeline(saved_model):
     predictor = without_columns(saved_model)
     expected = predictor(["good film", ("good film", "a very bad plot")], spans=True)

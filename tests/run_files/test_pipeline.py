@@ -1,7 +1,6 @@
 """The published commands, run as people run them, on a tiny task and a tiny backbone."""
 
 import json
-import os
 import pickle
 import shutil
 from datetime import datetime
@@ -17,9 +16,7 @@ from models import AdapLeRPredictor, TFAdapLeRForSequenceClassification
 from run_files.run_classification_evaluation import evaluate
 from tests.tiny_task import NAME, run, run_here, write_backbone, write_sst2
 from tools.common.errors import UserError
-from tools.common.locks import locked
 from tools.common.paths import TaskPaths
-from tools.data.tasks import TABLE
 from tools.evaluation.run_summary import summary_of
 from tools.results.result_files import chosen_point
 from tools.results.tables import tried_table
@@ -172,9 +169,19 @@ def test_summaries_make_the_table_over_seeds(whole_run):
     assert nothing.returncode == 2 and "run_files/run_task.sh" in nothing.stderr
 
 
-def test_a_summary_lists_every_model_that_was_tried(whole_run, flags, tmp_path):
+@pytest.fixture
+def copied_run(whole_run, flags, tmp_path):
+    """The stage of summaries in a copy of the whole run, and the model that the run's summary is of."""
     _, where = whole_run
     there = where.seen_through(shutil.copytree(where.root, tmp_path / "copy"))
+    chosen = there.adaptive_models / json.loads(where.summary.read_text())["adapler"]["model"]
+    given = f"--TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {chosen}".split()
+    return Run.of("summarize", parse(STAGES["summarize"], "", given)).seen_through(there.root), chosen
+
+
+def test_a_summary_lists_every_model_that_was_tried(copied_run):
+    run, chosen = copied_run
+    there = run.paths
     log = json.loads(there.adapler_log(MODEL).read_text())
     log["settings"]["save_name"], log["settings"]["phi"] = "another", 0.3
     name = "another_GAMMA0.1_PHI0.3"
@@ -182,40 +189,39 @@ def test_a_summary_lists_every_model_that_was_tried(whole_run, flags, tmp_path):
     another = there.adapler(name) if log["chosen_epoch"] else there.adapler_last(name)
     curve = {"fine_tuned": 1.0, "chosen": 1.5, "curve": [{"eta_scale": 1.5, "score": 0.9, "speedup": 4.5}]}
     there.eta_scales(another).write_text(json.dumps(curve))
-    chosen = json.loads(where.summary.read_text())["adapler"]["model"]
-    given = f"--TASK sst2 --DATA_SEED 7 {flags} --MODEL_PATH {chosen}".split()
-    summarized = Run.of("summarize", parse(STAGES["summarize"], "", given)).seen_through(there.root)
-    summary = summary_of(summarized, there.adaptive_models / chosen)
+    summary = summary_of(run, chosen)
     assert [tried["settings"]["save_name"] for tried in summary["tried"]] == ["another", "tiny"]
     assert summary["tried"][0]["eta_scales"] == curve and summary["tried"][1]["eta_scales"]["curve"]
     assert "4.50x" in tried_table(summary) and "0.3" in tried_table(summary)
-    evaluated = there.evaluation(Path(chosen), summary["adapler"]["eta_scale"])
-    scores = json.loads(evaluated.read_text())
-    other_scores = {"validation": scores["validation"] | {"accuracy": 0}}
-    for change, message in ({"weights": 1}, "trained again"), (other_scores, "another evaluation"):
-        evaluated.write_text(json.dumps(scores | change))
-        with pytest.raises(UserError, match=message):
-            summary_of(summarized, there.adaptive_models / chosen)
-    evaluated.write_text(json.dumps(scores))
-    own = there.adapler_log_of(Path(chosen))
-    known = json.loads(own.read_text())
-    for change, path, message in (
-        ({"fine_tuning": 1}, chosen, "stage 1 was run again since"),
-        ({"chosen_epoch": None}, there.adapler(MODEL).name, "is of an earlier run"),
-    ):
-        own.write_text(json.dumps(known | change))
-        with pytest.raises(UserError, match=message):
-            summary_of(summarized, there.adaptive_models / path)
-    own.write_text(json.dumps(known))
-    others = json.loads(there.adapler_log(name).read_text()) | {"fine_tuning": 1}
-    there.adapler_log(name).write_text(json.dumps(others))
-    summary = summary_of(summarized, there.adaptive_models / chosen)
-    assert [tried["settings"]["save_name"] for tried in summary["tried"]] == ["tiny"]
+    there.adapler_log(name).write_text(json.dumps(log | {"fine_tuning": 1}))  # of another stage 1
+    assert [tried["settings"]["save_name"] for tried in summary_of(run, chosen)["tried"]] == ["tiny"]
+
+
+def refused(run, model, file, change: dict, message: str) -> None:
+    """Makes sure that a summary is refused while a JSON file of the run holds something else."""
+    before = file.read_text()
+    file.write_text(json.dumps(json.loads(before) | change))
+    with pytest.raises(UserError, match=message):
+        summary_of(run, model)
+    file.write_text(before)
+
+
+def test_a_summary_is_of_what_belongs_together(copied_run):
+    run, chosen = copied_run
+    there, summary = run.paths, summary_of(run, chosen)
+    evaluated = there.evaluation(chosen, summary["adapler"]["eta_scale"])
+    zero = {"validation": summary["adapler"]["validation"] | {"accuracy": 0}}
+    refused(run, chosen, evaluated, {"weights": 1}, "trained again")
+    refused(run, chosen, evaluated, zero, "another evaluation")
+    fine_tuned = there.evaluation(there.models / summary["bert"]["model"])
+    unscored = {"validation": {"examples": 21}}
+    refused(run, chosen, fine_tuned, unscored, "no score on validation; evaluate it again without --SPLIT")
+    own = there.adapler_log_of(chosen)
+    refused(run, chosen, own, {"fine_tuning": 1}, "stage 1 was run again since")
+    refused(run, there.adapler(MODEL), own, {"chosen_epoch": None}, "is of an earlier run")
     for stage, name in (("store_saliencies", "the stage store_saliencies"), ("fine_tune", "stage 1")):
-        record = there.run_folder(stage) / "run.json"
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"exit": "running"}))
-        with pytest.raises(UserError, match=rf"{name} has not run to its end \(running\); continue it.* --RESUME"):
-            summary_of(summarized, there.adaptive_models / chosen)
+        message = rf"{name} has not run to its end \(running\); continue it.* --RESUME"
+        refused(run, chosen, there.run_folder(stage) / "run.json", {"exit": "running"}, message)
 
 
 def test_a_summary_knows_the_best_constant_answer(whole_run, place):
@@ -321,21 +327,6 @@ def test_custom_labels_come_back_by_name(place, tmp_path):
     assert [row[1] for row in rows[1:]] == ["no", "yes", "no", "yes", "no"]
 
 
-def test_a_second_run_in_one_directory_is_refused(flags):
-    where = TaskPaths(NAME, 8, "sst2")
-    with locked(where.root):
-        result = run_here(f"python run_files/run_classification_bert.py --TASK sst2 --DATA_SEED 8 {flags}")
-    assert result.returncode == 2 and f"process {os.getpid()} is running" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_build_task_dirs(tmp_path):
-    result = run("cd directory && ./build_task_dirs.sh bert sst2 22", ADAPLER_DIRECTORY=str(tmp_path))
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert (tmp_path / "bert/22/sst2/models/adaptive_lr").is_dir()
-    assert (tmp_path / "bert/22/sst2/data/sals/train").is_dir() and (tmp_path / "bert/22/sst2/logs").is_dir()
-
-
 @pytest.mark.slow
 def test_seeds_are_averaged(flags):
     result = run(f"run_files/run_seeds.sh sst2 11 12 {flags} {LEARNS} --EPOCHS 1 --MAX_LOSS 2")
@@ -349,16 +340,3 @@ def test_seeds_are_averaged(flags):
     column = [cell.strip() for cell in titles.split("|")[1:-1]].index("AdapLeR")
     (row,) = [row for row in rows if "11 12" in row]
     assert row[column] == f"{100 * np.mean(scores):.2f}"
-
-
-@pytest.mark.slow
-def test_quickstart():
-    """The whole demo: BERT reaches 90 % where a bag of words stays under 75 %, and AdapLeR its target of 3x."""
-    result = run("run_files/quickstart.sh")
-    assert result.returncode == 0, result.stderr[-3000:]
-    where = TaskPaths("demo_bert", 22, "demo")
-    assert max(entry["validation"]["accuracy"] for entry in json.loads(where.fine_tuning_log.read_text())) >= 0.9
-    validation = json.loads(where.summary.read_text())["splits"]["validation"]
-    assert validation["speedup"] == pytest.approx(3, rel=0.05)
-    assert validation["score"] >= validation["fine_tuned"] - 0.03
-    assert TABLE["demo"].label_names[1] in result.stdout

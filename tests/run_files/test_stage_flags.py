@@ -172,10 +172,12 @@ def test_evaluation_has_a_batch_size_of_its_own(place, monkeypatch):
     assert list(sizes.values()) == [{3}] * 4
 
 
-def test_keep_best_is_refused_if_stage_2_needs_more(place, capsys):
+@pytest.mark.parametrize(("epochs", "kept", "needed"), [(4, 2, 3), (2, 1, 2)])
+def test_keep_best_is_refused_if_stage_2_needs_more(place, capsys, epochs, kept, needed):
+    flags = f"{place('sst2')} --EPOCHS {epochs} --LEARNING_RATE 0.01 --KEEP_BEST {kept}"
     with pytest.raises(SystemExit, match="2"):
-        as_a_program("fine_tune", fine_tune, f"{place('sst2')} --EPOCHS 4 --LEARNING_RATE 0.01 --KEEP_BEST 2")
-    assert "--KEEP_BEST 2: stage 2 needs the 3 best epochs" in capsys.readouterr().err
+        as_a_program("fine_tune", fine_tune, flags)
+    assert f"--KEEP_BEST {kept}: stage 2 needs the {needed} best epochs" in capsys.readouterr().err
 
 
 def test_keep_best_keeps_the_weights_of_so_many_epochs(place):

@@ -38,12 +38,12 @@ from tools.data.rows import load_rows
 from tools.evaluation.intervals import paired_difference
 from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers, score
 from tools.flops.formulas import bert_flops
-from tools.results.alternatives import table
+from tools.results.alternatives import SIZES, table, timed_texts
 from tools.runtime.checkpoints import load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
 from tools.runtime.run import Run
 
-BATCH_SIZES = (1, 8, 32)
+BATCH_SIZES = tuple(map(int, SIZES))
 LONGEST_FIXED = 128
 DIAL = (0.5, 0.75, 1.0, 1.25, 1.5)
 ROUNDS = 5
@@ -125,7 +125,7 @@ def points(run: Run, contenders: list[Contender], splits: Splits, texts: Path) -
     scored = [scores(run, contender, splits, before, whole) for contender in tqdm(contenders, desc="scores")]
     times = {}
     for size in BATCH_SIZES:
-        count = run.arguments.timed_texts if size == max(BATCH_SIZES) else max(run.arguments.timed_texts // 4, 1)
+        count = timed_texts(run.arguments.timed_texts, str(size))
         times[size] = time_batches(contenders, splits, size, count)
     for point, contender in zip(scored, tqdm(contenders, desc="starts"), strict=True):
         point |= latencies({size: seconds[contender.name] for size, seconds in times.items()})

@@ -67,6 +67,11 @@ def table(result: dict) -> str:
     return markdown(frame(result).to_dict("records"), POINT)
 
 
+def timed_texts(count: int, size: str) -> int:
+    """How many texts are timed in batches of a size: all `count` in the largest, a quarter of them in smaller ones."""
+    return count if size == SIZES[-1] else max(count // 4, 1)
+
+
 def milliseconds(point: dict, batch: str) -> float:
     """Milliseconds per text in batches of `batch`: the median of the rounds, each over all texts."""
     return 1000 / point["texts_per_second"][batch]

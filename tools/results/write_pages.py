@@ -23,6 +23,7 @@ from tools.results.seed_means import ENOUGH_SEEDS, join
 from tools.results.variants import variants_table
 from tools.results.verdict import (
     GENERATED,
+    ONE,
     beaten_by,
     cost_of_nothing,
     int8_losses,
@@ -31,6 +32,7 @@ from tools.results.verdict import (
     short_requests,
     span,
     task_records,
+    time_of_flops,
     timed,
     unpadded_sentence,
     verdict,
@@ -90,7 +92,7 @@ def headline(results: Results, link: str) -> list[str]:
 def speeds(results: Results, records: list[dict]) -> list[str]:
     """The table of times, and how many texts they are of."""
     texts = {record["task"]: timed(results, record)[0]["settings"]["timed_texts"] for record in records}
-    singles = {task: max(count // 4, 1) for task, count in texts.items()}
+    singles = {task: alternatives.timed_texts(count, ONE) for task, count in texts.items()}
     table = markdown(records, COLUMNS["speed"])
     more = " ".join([unpadded_sentence(records), on_front(results, records), int8_losses(results, records)])
     introduction = PARTS["speeds"].format(timed_texts=span(texts, "{}"), singles=span(singles, "{}"))
@@ -123,7 +125,7 @@ def paper_part(records: list[dict]) -> list[str]:
 def no_help(results: Results, records: list[dict]) -> str:
     """Short requests, smaller models, what the dial cannot do, and the tasks that miss their goal."""
     with_times = [record for record in records if record["gains"]]
-    lines = [short_requests(results, with_times), cost_of_nothing(results)]
+    lines = [short_requests(results, with_times), cost_of_nothing(results), time_of_flops(results)]
     lines += [beaten_by(results, with_times)] if with_times else []
     for record in with_times:
         lines += dial_limits(timed(results, record)[0])

@@ -35,6 +35,7 @@ from tests.stages import (
     run_stage,
     weights_of,
 )
+from tools.runtime import fine_tuning_log
 
 
 def test_adam_has_the_epsilons_of_the_method(fine_tuned, trained):
@@ -103,6 +104,8 @@ def test_the_chosen_epoch_is_the_fastest_of_those_that_are_allowed(trained):
     name = trained.run.arguments.model_name
     log = json.loads(where.adapler_log(name).read_text())
     assert log["best_fine_tuned"] == 0.9 and log["chosen_epoch"] == 2
+    known = fine_tuning_log.read(trained.run.task, where)
+    assert log["fine_tuning"] == fine_tuning_log.checksum(known)  # by which a summary knows the model's stage 1
     assert trained.printed.splitlines()[-1] == str(where.adapler(name))
     for file, epoch in ((where.adapler(name), 2), (where.adapler_last(name), 4)):
         model = TFAdapLeRForSequenceClassification.from_pretrained(file.with_suffix(""))

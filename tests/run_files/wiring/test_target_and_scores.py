@@ -111,6 +111,7 @@ def test_evaluation_counts_every_example_and_all_flops(place, dropping):
     adapler = (1183537 + 1537 * (label_count - 1) + 6152 * layers[:, 0] + sums).sum()
     assert found["published_speedup"] == pytest.approx(plain / adapler)
     assert "accuracy" not in results["test"] and results["test"]["examples"] == 5
+    assert "test: 5 of 5 labels are hidden (-1), so it has no score" in record.printed
 
 
 def test_evaluations_at_two_eta_scales_share_no_file(place, dropping, tmp_path):

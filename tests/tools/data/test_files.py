@@ -94,7 +94,7 @@ def test_half_of_a_character_is_refused_with_its_row(tmp_path):
     file.write_text('{"text": "whole \\ud83d\\ude00"}\n{"text": "half \\ud83d"}\n')
     texts = stream_texts(file, ["text"])
     assert next(texts) == "whole \U0001f600"
-    with pytest.raises(UserError, match=r"in.jsonl: row 1 \(from 0\): column 'text' holds half of a character"):
+    with pytest.raises(UserError, match=r"in.jsonl: row 1 \(from 0\): column 'text' holds 'half .ud83d' where a text"):
         next(texts)
 
 

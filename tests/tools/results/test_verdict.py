@@ -33,7 +33,7 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     goals = sentence(folder, "Goals")
     assert goals.endswith(
         "Reached: imdb, mrpc and scitail; missed: ag_news; undecided, because the 95 % interval contains -1: "
-        "hatexplain and sst2. On sst2, the test set is too small to show that less than 1 point is lost."
+        "hatexplain and sst2. The test sets of sst2 are too small to show that less than 1 point is lost."
     )
     goals = sentence(write_results(tmp_path / "few", few), "Goals")
     assert goals.endswith("Not run with the current protocol: sst2, hatexplain and imdb.")
@@ -43,10 +43,11 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     times = sentence(folder, "Time")
     span = "3.00 (ag_news) to 3.00 (sst2) times"
     unpadded = "1.50 (ag_news) to 1.50 (sst2) times"
-    spans = f"AdapLeR answers one text {span} as fast as plain BERT, {{}}32 texts at a time {span}"
-    assert f"In TensorFlow, {spans.format('and ')}, part" in times and f"suits it best (1, 8 or 32), {span}." in times
+    spans = f"AdapLeR answers one text {span} as fast as plain BERT, and 32 texts at a time {span}"
+    assert f"In TensorFlow, {spans}. A part" in times
+    assert times.endswith(f"suits each model best (1, 8 or 32), AdapLeR is {span} as fast.")
     int8 = sentence(folder, "Against plain BERT in int8")
-    assert f"Both in ONNX int8, {spans.format('')}, and with the best batch size of each {span}." in int8
+    assert f"Both in ONNX int8, {spans}; with the batch size that suits each model best, {span}." in int8
     page = texts_of(folder)["RESULTS.md"]
     unpadded = f"a batch of 32 {unpadded} as fast as plain BERT in TensorFlow and {unpadded} in ONNX int8."
     assert unpadded in page
@@ -84,8 +85,8 @@ def test_the_best_batch_size_of_each_model_counts(tmp_path):
     made = write_results(tmp_path / "made", [run, result])
     text = sentence(made, "Time")
     assert "one text 1.20 (mrpc) times" in text and "32 texts at a time 5.00 (mrpc) times" in text
-    assert text.endswith("2.00 (mrpc) times.")
-    assert sentence(made, "Against plain BERT in int8").endswith("each 2.00 (mrpc) times.")
+    assert text.endswith("AdapLeR is 2.00 (mrpc) times as fast.")
+    assert sentence(made, "Against plain BERT in int8").endswith("each model best, 2.00 (mrpc) times.")
 
 
 def test_a_task_whose_smaller_models_learned_nothing_is_named(tmp_path):
@@ -125,7 +126,7 @@ def test_short_requests_are_those_of_the_inference_benchmark(folder):
     assert text.endswith("1.25 times as fast in ONNX int8.")
     page = texts_of(folder)["RESULTS.md"]
     assert "- At that size, a model that drops nothing is 1.00 (1 x 64 tokens) times as fast in TensorFlow" in page
-    assert "In batches, ONNX int8 turns 33% (8 x 256 tokens) of the FLOPs speedup into time." in page
+    assert "batches that drop tokens gain 33% (8 x 256 tokens) of their FLOPs speedup in time, in ONNX int8." in page
 
 
 def test_a_task_that_gains_too_little_on_one_text_is_named(tmp_path):

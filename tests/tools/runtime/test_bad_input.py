@@ -131,7 +131,10 @@ def test_stages_after_an_unfinished_stage_1_are_refused(stage, fine_tuned):
         complains(stage(script, *flags), "not run to its end (running)", "--RESUME")
 
 
-@pytest.mark.parametrize("wrong", ["--MAX_LENGTH 2", "--GAMMA -1", "--PHI nan", "--WARMUP_RATIO 2", "--DATA_SEED -1"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["--MAX_LENGTH 2", "--GAMMA -1", "--PHI nan", "--WARMUP_RATIO 2", "--DATA_SEED -1", "--DATA_SEED 4294967296"],
+)
 def test_values_that_mean_nothing(wrong, capsys):
     with pytest.raises(SystemExit) as exit_:
         parse(STAGES["train_adapler"], "", f"--TASK sst2 --GAMMA 1 --PHI 1 {wrong}".split())

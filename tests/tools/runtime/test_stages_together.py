@@ -1,8 +1,17 @@
-"""Stages that do not belong together: another validation set, another stage 1, a part of an evaluation."""
+"""Stages that do not belong together: two at once, another validation set, another stage 1, a part of an evaluation."""
 
 import json
+import os
 
+from tests.tiny_task import NAME
 from tests.tools.runtime.refusals import ADAPLER, EVALUATE, FINE_TUNE, RATES, complains
+from tools.common.locks import locked
+from tools.common.paths import TaskPaths
+
+
+def test_a_second_run_in_one_directory_is_refused(stage):
+    with locked(TaskPaths(NAME, 1, "sst2").root):
+        complains(stage(FINE_TUNE), f"process {os.getpid()} is running")
 
 
 def test_other_validation_examples_than_stage_1s(stage, with_saliencies):
