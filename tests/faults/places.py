@@ -59,3 +59,7 @@ TRIMMING = ("tests/tools/evaluation/test_trim_speed.py::test_trimming_scales_all
 TARGET_RUN = (f"{TARGET_AND_SCORES}::test_a_run_with_a_target_keeps_the_best_epoch_near_it_and_trims_it",)
 RESUMED_TARGET = ("tests/tools/training/test_fit.py::test_an_interrupted_run_ends_as_one_that_was_not",)
 SUBMISSION = (f"{FLAGS}::test_a_submission_has_the_servers_labels",)
+RECIPE_FIRST = (
+    "tests/tools/results/test_variants.py"
+    "::test_the_recipe_comes_first_and_the_others_are_compared_with_it_on_the_same_seeds"
+)

@@ -15,6 +15,7 @@ from tests.faults.places import (
     NEAR_TARGET,
     PUBLISHED,
     RECIPE,
+    RECIPE_FIRST,
     RESUMED_TARGET,
     SALIENCIES,
     SAMPLE,
@@ -67,6 +68,20 @@ TARGET_FAULTS = (
         'return "trimmed" in tried',
         "return True",
         ("tests/tools/results/test_variants.py::test_stopped_runs_and_single_settings_are_left_out",),
+    ),
+    Fault(
+        "a setting compared with the recipe's mean over other seeds",
+        "tools/results/variants.py",
+        'seeds[seed]["score"] - others[seed]["score"]) for seed in seeds.keys() & others.keys()',
+        'one["score"] - two["score"]) for one, two in zip(seeds.values(), others.values())',
+        (RECIPE_FIRST,),
+    ),
+    Fault(
+        "settings compared with the first that was found",
+        "tools/results/variants.py",
+        'groups = {setting(run["settings"]["train_adapler"]): {} for run in runs}',
+        "groups = {}",
+        (RECIPE_FIRST,),
     ),
     Fault("the task's target ignored", STAGES, '--TARGET_SPEEDUP "$TARGET"', "--TARGET_SPEEDUP 2", RECIPE),
     Fault(

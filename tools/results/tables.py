@@ -32,7 +32,8 @@ def tried_table(summary: dict) -> str:
     for run in summary["tried"]:
         settings = training_values(run["settings"])
         for epoch, log in enumerate(run["epochs"], start=1):
-            values = {"epoch": epoch, "remark": "kept" if epoch == run["chosen_epoch"] else ""}
+            values = {"epoch": f"{epoch} of {settings['epochs']}"}
+            values |= {"remark": "kept" if epoch == run["chosen_epoch"] else ""}
             points.append({**settings, **log["validation"], "score": log["validation"][summary["metric"]], **values})
         if "trimmed" in run:
             points.append({**settings, **run["trimmed"], "epoch": "", "remark": "final"})

@@ -22,19 +22,37 @@ def variants_table(runs: list[dict]) -> str:
 def variant_records(runs: list[dict]) -> list[dict]:
     """The means over the seeds of each setting of stage 3, without runs that were stopped; scores are in points.
 
-    A run without a target has no interval of its own: its setting needs enough seeds for one over the seeds.
+    The first is the setting of the runs themselves, if they have reached their end; `than_first` is by how much the
+    others score more than it on the same seeds. A run without a target has no interval of its own: its setting needs
+    enough seeds for one over the seeds.
     """
     found = [outcome(run, tried) for run in runs for tried in run["tried"] if is_finished(tried)]
-    groups = {}
+    groups = {setting(run["settings"]["train_adapler"]): {} for run in runs}
     for values in found:
         groups.setdefault(values["setting"], {})[values["seed"]] = values  # equal runs of a seed count once
+    first = next(iter(groups.values()), {})
     records = []
-    for group in map(pandas.DataFrame, (list(seeds.values()) for seeds in groups.values())):
-        if group["has_interval"].all() or len(group) >= ENOUGH_SEEDS:
+    for seeds in groups.values():
+        group = pandas.DataFrame(list(seeds.values()))
+        if seeds and (group["has_interval"].all() or len(group) >= ENOUGH_SEEDS):
             record = group.iloc[0].to_dict() | {"seeds": join(group["seed"]), "speedup": group["speedup"].mean()}
             record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
+            record |= {"than_first": "" if seeds is first else score_difference(seeds, first)}
             records.append(record | in_points(interval_over_seeds(group.to_dict("records"), "difference")))
     return records
+
+
+def score_difference(seeds: dict[int, dict], others: dict[int, dict]) -> str:
+    """By how many points the first outcomes score more than the others on the seeds of both: mean and 95 % interval.
+
+    The interval counts the spread of the seeds alone, and is left out with fewer than `ENOUGH_SEEDS` of them.
+    """
+    differences = [100 * (seeds[seed]["score"] - others[seed]["score"]) for seed in seeds.keys() & others.keys()]
+    if not differences:
+        return ""
+    interval = interval_over_seeds([dict.fromkeys(("points", "low", "high"), value) for value in differences], "points")
+    form = "{points:+.1f} ({low:+.1f} to {high:+.1f})" if len(differences) >= ENOUGH_SEEDS else "{points:+.1f}"
+    return form.format(**interval)
 
 
 def is_finished(tried: dict) -> bool:

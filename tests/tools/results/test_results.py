@@ -231,8 +231,8 @@ def test_cells_of_the_tables_of_points():
     rows = cells(tables.tried_table({"metric": "f1", "tried": tried}))
     assert [row[4:] for row in rows] == [
         ["epoch", "f1", "FLOPs speedup", ""],
-        ["1", "0.5000", "2.00x", ""],
-        ["2", "0.6000", "2.00x", "kept"],
+        ["1 of 2", "0.5000", "2.00x", ""],
+        ["2 of 2", "0.6000", "2.00x", "kept"],
         ["", "0.7000", "2.50x", "final"],
         ["", "0.7500", "2.00x", "eta_scale 0.5"],
     ]

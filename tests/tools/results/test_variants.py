@@ -16,6 +16,7 @@ def runs_of(*seeds: int) -> list[dict]:
         other = tried_of(run, -0.03, no_distill=True)
         run["tried"] = [tried_of(run, -0.01 * (seed - 21)), other, tried_of(run, -0.02, initial_model_path=None)]
         run["tried"].append(published_of(run))
+        run["settings"]["train_adapler"] = run["tried"][0]["settings"]
         runs.append(run)
     return runs
 
@@ -28,6 +29,30 @@ def test_settings_are_compared_by_their_means_over_the_seeds():
     assert [recipe[name] for name in ("fine_tuned", "score", "difference")] == pytest.approx([90.0, 88.5, -1.5])
     assert [recipe[name] for name in ("low", "high")] == pytest.approx([-2.5, -0.5])
     assert (labels_only["difference"], from_backbone["difference"]) == pytest.approx((-3.0, -2.0))
+
+
+def test_the_recipe_comes_first_and_the_others_are_compared_with_it_on_the_same_seeds():
+    runs = runs_of(22, 23, 24, 25)
+    recipe_scores, others = (0.89, 0.88, 0.87, 0.86), (0.80, 0.83, 0.87, 0.82)
+    for run, score, other in zip(runs, recipe_scores, others, strict=True):
+        run["tried"][0]["trimmed"]["score"], run["tried"][1]["trimmed"]["score"] = score, other
+    runs[1]["tried"].reverse()
+    runs[0]["tried"].pop(1)
+    recipe, labels_only = (record for record in variant_records(runs) if record["start"] == "fine-tuned")
+    assert (recipe["learns_from"], recipe["than_first"]) == ("labels, fine-tuned logits", "")
+    half_width = stats.t(2).isf(0.025) * np.std([-5, 0, -4], ddof=1) / np.sqrt(3)
+    assert labels_only["seeds"] == "23 24 25"
+    assert labels_only["than_first"] == f"{-3:+.1f} ({-3 - half_width:+.1f} to {-3 + half_width:+.1f})"
+    assert variant_records(runs[1:3])[2]["than_first"] == "-2.5"
+
+
+def test_a_setting_without_a_seed_of_the_recipe_is_shown_and_not_compared():
+    runs = runs_of(22, 23)
+    runs[0]["tried"], runs[1]["tried"] = runs[0]["tried"][:1], runs[1]["tried"][1:2]
+    assert [record["than_first"] for record in variant_records(runs)] == ["", ""]
+    del runs[0]["tried"][0]["trimmed"]
+    (labels_only,) = variant_records(runs)
+    assert labels_only["learns_from"] == "labels" and labels_only["than_first"] == ""
 
 
 def test_a_setting_without_a_target_has_the_interval_of_its_seeds():
