@@ -116,6 +116,23 @@ def goal(record: dict) -> str:
     return "reached" if record["low"] > -goals["loss"] else "undecided"
 
 
+def speeds_on_validation(runs: list[dict]) -> str:
+    """A sentence on how many runs have nearly the asked speedup on validation; empty without a run with a target."""
+    tolerance = LAYOUT["task_goals"]["tolerance_on_validation"]
+    reached = {}
+    for run in runs:
+        if run["target_speedup"]:
+            reached[f"{run['task']} {run['seed']}"] = run["splits"]["validation"]["speedup"], run["target_speedup"]
+    off = [
+        f"{name} reached {speedup:.2f}x of {target:g}x"
+        for name, (speedup, target) in reached.items()
+        if abs(speedup / target - 1) > tolerance
+    ]
+    counts = {"near": len(reached) - len(off), "all": len(reached), "tolerance": tolerance}
+    others = "".join(f"; {text}" for text in off)
+    return LAYOUT["parts"]["validation"].format(**counts, others=others) if reached else ""
+
+
 def join(values: pandas.Series) -> str:
     """Different values, separated by spaces."""
     return " ".join(str(value) for value in sorted(values.unique()))

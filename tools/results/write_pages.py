@@ -19,7 +19,7 @@ from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.rationales import agreement_records, claims
 from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
-from tools.results.seed_means import ENOUGH_SEEDS, join
+from tools.results.seed_means import ENOUGH_SEEDS, join, speeds_on_validation
 from tools.results.variants import variants_table
 from tools.results.verdict import (
     GENERATED,
@@ -66,7 +66,8 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     if records:
         known = [f"{record['constant']:.1f} on {record['task']}" for record in records if "constant" in record]
         constants = PARTS["constants"].format(list=listing(known)) if known else ""
-        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants))
+        validation = speeds_on_validation([run for record in records for run in record["runs"]])
+        parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants, validation=validation))
         parts += [markdown(records, COLUMNS["scores"]), picture("cost", link)]
         with_times = [record for record in records if record["gains"]]
         without = [PARTS["no_speeds"].format(benchmarks=f"{link}benchmarks.md")]

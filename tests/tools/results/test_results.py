@@ -17,7 +17,7 @@ from tools.common.paths import FIGURES, README, RESULTS, RESULTS_PAGE, ROOT
 from tools.evaluation.run_summary import portable
 from tools.results import figures, tables
 from tools.results.result_files import LAYOUT, PAPER, flags, read_folder
-from tools.results.seed_means import interval_over_seeds, seed_records
+from tools.results.seed_means import interval_over_seeds, seed_records, speeds_on_validation
 from tools.results.write_pages import pages, with_headline, write_pages
 from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 
@@ -157,6 +157,17 @@ def test_the_cost_of_training_is_all_of_it_over_fine_tuning():
     first["seconds"] = {"fine_tune": 100.0, "store_saliencies": 40.0, "train_adapler": 160.0}
     second["seconds"] = {"fine_tune": 200.0, "store_saliencies": 50.0, "train_adapler": 150.0}
     assert seed_records([first, second])[0]["cost"] == pytest.approx((3 + 2) / 2)
+
+
+def test_the_speeds_on_validation_are_counted_and_the_others_named():
+    runs = [run_of("mrpc", 22, 2.0), run_of("mrpc", 23, 2.0), run_of("sst2", 22, 3.0), run_of("sst2", 23, 3.0)]
+    for run, speedup in zip(runs, (1.901, 1.899, 3.16, 3.14), strict=True):
+        run["splits"]["validation"]["speedup"] = speedup
+    assert speeds_on_validation(runs[::3]).endswith(" 2 of 2 runs are within 5% of the asked speedup.")
+    assert speeds_on_validation(runs).endswith(
+        "2 of 4 runs are within 5% of the asked speedup; mrpc 23 reached 1.90x of 2x; sst2 22 reached 3.16x of 3x."
+    )
+    assert speeds_on_validation([runs[0] | {"target_speedup": None}]) == ""
 
 
 def test_only_seeds_of_one_setting_are_averaged():
