@@ -2,8 +2,8 @@
 # Trains stage 3 in four ways from the same stages 1 and 2, all towards the task file's target but the first: with the
 # published settings; from the pretrained backbone; without the fine-tuned model's logits; with the recipe. The recipe's
 # model alone is scored on test. Dev compares the four on the page of the task: in directory/results/ after
-# `python -m tools.results.write_pages directory/results`, or in results/ after --SAVE results/NAME.json and
-# `python -m tools.results.write_pages`. The published settings are shown once they were run with three seeds, because
+# `python -m tools.results.write_pages directory/results`, or in results/ after --SAVE results/ablation/NAME.json and
+# `python -m tools.results.write_pages`, in no mean over seeds. The published settings are shown once they were run with three seeds, because
 # their interval is that over the seeds.
 # Usage: run_files/ablation.sh TASK SEED [--FLAG value ...]
 # Flags and SETTINGS=file are as for run_files/run_task.sh, without those in which the four differ.
@@ -14,7 +14,8 @@ take_task_and_seed "$@"
 shift 2
 for flag in "${@^^}"; do
   case ${flag%%=*} in
-    --TARGET_SPEEDUP | --GAMMA | --PHI | --DISTILL | --NO_DISTILL | --INITIAL_MODEL_PATH)
+    --TARGET_SPEEDUP | --GAMMA | --PHI | --DISTILL | --NO_DISTILL | --INITIAL_MODEL_PATH | --SAVE_NAME | \
+      --LEARNING_RATE | --CP_LEARNING_RATE | --SPEEDUP_LEARNING_RATE | --GROUP_BY_LENGTH)
       echo "error: the ablation itself sets ${flag%%=*}; leave it out" >&2
       exit 2
       ;;

@@ -21,6 +21,7 @@ if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["train_adapler"], __doc__)  # before the imports that take seconds
 
 from tools.data.loading import load_examples
+from tools.evaluation.trim_speed import DROPS_NOTHING
 from tools.explanations.saliencies import load_training_examples
 from tools.runtime import fine_tuning_log
 from tools.runtime.arguments import ALLOWED_LOSS
@@ -54,9 +55,14 @@ def train_adapler(run: Run) -> None:
     fit(model, train, arguments, run.seed, callback, run.folder)
     if fine_tuned is not None:
         finish_target(run, tokenizer, dev, files, fine_tuned)
-    elif callback.chosen_epoch is None:
-        earlier = f" ({files.chosen} is from an earlier run)" if files.chosen.exists() else ""
-        print(f"no epoch scored above {best:.4f} - {ALLOWED_LOSS} on validation: only the last epoch is kept{earlier}")
+    else:
+        kept = callback.chosen_epoch or len(callback.history)
+        if callback.history[kept - 1]["validation"]["speedup"] <= 1:
+            print(f"{DROPS_NOTHING}; train towards a speed: --TARGET_SPEEDUP")
+        if callback.chosen_epoch is None:
+            earlier = f" ({files.chosen} is from an earlier run)" if files.chosen.exists() else ""
+            bound = f"{best:.4f} - {ALLOWED_LOSS}"
+            print(f"no epoch scored above {bound} on validation: only the last epoch is kept{earlier}")
     print(files.last if callback.chosen_epoch is None else files.chosen)
 
 

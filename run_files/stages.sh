@@ -14,29 +14,38 @@ TRAIN_ADAPLER=(--EPOCHS 5 --LEARNING_RATE 3e-5 --GAMMA 0.005 --PHI 0.0005)
 INITIAL=backbone CHOOSE_ETA_SCALE=yes
 # The recipe of a run with a target speedup, for stages 1 and 3; stage 3 starts from the fine-tuned weights.
 RECIPE=(--EPOCHS 5 --LEARNING_RATE 1e-4 --GROUP_BY_LENGTH)
-TARGET_FINE_TUNE=(--LEARNING_RATE 5e-5) # wins in stage 1; a task file may name another rate
+TARGET_FINE_TUNE=(--LEARNING_RATE 5e-5) # in stage 1, instead of the rate above; a task file may name another
 TARGET=2 USE_TARGET=no
 source "$settings"
 
 # --TARGET stands for the task's own --TARGET_SPEEDUP; --PUBLISHED takes the published settings where a target is usual.
-user_flags=()
+user_flags=() before='' asks_for_speed=no
 for flag in "$@"; do
-  case $flag in
-    --TARGET | --target)
+  case $before,$flag in
+    *,--TARGET | *,--target)
       USE_TARGET=yes
       ;;
-    --PUBLISHED | --published)
+    *,--PUBLISHED | *,--published)
       USE_TARGET=no
       ;;
-    --TARGET_SPEEDUP | --target_speedup | --TARGET_SPEEDUP=* | --target_speedup=*)
-      USE_TARGET=yes
+    *,--TARGET_SPEEDUP | *,--target_speedup | *,--TARGET_SPEEDUP=* | *,--target_speedup=*)
+      USE_TARGET=yes asks_for_speed=yes
       user_flags+=("$flag")
+      ;;
+    --TARGET,[!-]* | --target,[!-]*)
+      echo "error: --TARGET takes no value; for another speedup than the task's own: --TARGET_SPEEDUP $flag" >&2
+      exit 2
       ;;
     *)
       user_flags+=("$flag")
       ;;
   esac
+  before=$flag
 done
+if [ "$USE_TARGET$asks_for_speed" = noyes ]; then
+  echo "error: --TARGET_SPEEDUP has no use beside the published settings (--PUBLISHED, run_files/search.sh)" >&2
+  exit 2
+fi
 if [ "$USE_TARGET" = yes ]; then
   PUBLISHED=("${TRAIN_ADAPLER[@]}") # for run_files/ablation.sh
   FINE_TUNE=("${RECIPE[@]}" "${TARGET_FINE_TUNE[@]}")

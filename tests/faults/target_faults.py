@@ -83,6 +83,44 @@ TARGET_FAULTS = (
         "groups = {}",
         (RECIPE_FIRST,),
     ),
+    Fault(
+        "a surely lost point called too small to tell",
+        TRIM,
+        'comparison["low"] < -ALLOWED_LOSS < comparison["high"]',
+        'comparison["high"] - comparison["low"] > 2 * ALLOWED_LOSS',
+        ("tests/tools/evaluation/test_trim_speed.py::test_a_run_ends_with_what_it_reached_and_costs",),
+    ),
+    Fault(
+        "an epoch far from the target kept without a word",
+        TRIM,
+        "    if is_near(speedup, target):\n",
+        "    if True:\n",
+        (
+            "tests/tools/evaluation/test_trim_speed.py"
+            "::test_a_run_says_which_epoch_is_kept_and_whether_it_is_near_the_target",
+        ),
+    ),
+    Fault(
+        "a run without a target drops nothing without a word",
+        STAGE_3_PROGRAM,
+        '["validation"]["speedup"] <= 1',
+        '["validation"]["speedup"] <= 0',
+        ("tests/run_files/wiring/test_adapler.py::test_a_run_without_a_target_says_that_it_drops_nothing",),
+    ),
+    Fault(
+        "runs that compare settings counted in the means",
+        "tools/results/result_files.py",
+        "        runs,\n        ablation,\n",
+        "        runs + ablation,\n        [],\n",
+        ("tests/tools/results/test_protocol.py::test_runs_that_compare_settings_are_in_their_table_and_in_no_mean",),
+    ),
+    Fault(
+        "an ablation at a user's one rate",
+        "run_files/ablation.sh",
+        "--LEARNING_RATE | --CP",
+        "--CP",
+        ("tests/run_files/test_ablation.py::test_flags_in_which_the_variants_differ_are_refused_before_any_training",),
+    ),
     Fault("the task's target ignored", STAGES, '--TARGET_SPEEDUP "$TARGET"', "--TARGET_SPEEDUP 2", RECIPE),
     Fault(
         "the fine-tuned model scored in AdapLeR's place", STAGES, "adapler=${result%.h5}", "adapler=$fine_tuned", RECIPE

@@ -74,6 +74,23 @@ def test_phi_for_a_task_with_a_target_is_answered_with_the_flag_that_helps(tmp_p
     assert done.returncode == 2 and "--PUBLISHED" in done.stderr.splitlines()[-1] and not commands
 
 
+def test_a_speedup_after_target_is_answered_with_the_flag_that_takes_it(tmp_path):
+    done, commands = noted_commands("run_files/run_task.sh sst2 9 --TARGET 2.5 --EPOCHS 3", tmp_path)
+    assert done.returncode == 2 and done.stderr.endswith(": --TARGET_SPEEDUP 2.5\n") and not commands
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run_task.sh custom 9 --TARGET_SPEEDUP=3 --PUBLISHED",
+        "search.sh mrpc 9 '--GAMMA 0.1 --PHI 0.1' --TARGET_SPEEDUP 3",
+    ],
+)
+def test_a_speedup_and_the_published_settings_exclude_one_another(command, tmp_path):
+    done, commands = noted_commands(f"run_files/{command}", tmp_path)
+    assert done.returncode == 2 and "--TARGET_SPEEDUP has no use" in done.stderr and not commands
+
+
 @pytest.mark.parametrize("flag", ["--SAVE f.json", "--save=f.json"])
 def test_seeds_share_no_summary(flag, tmp_path):
     done, commands = noted_commands(f"run_files/run_seeds.sh mrpc 1 2 {flag}", tmp_path)

@@ -78,6 +78,7 @@ def summary_of(run: Run, model_path: Path) -> dict:
         "machine": records["train_adapler"]["machine"],
         "settings": {stage: record["settings"] for stage, record in records.items()},
         "seconds": {stage: seconds(record) for stage, record in records.items()},
+        "fine_tuning_scores": [epoch["validation"][run.task.primary_metric] for epoch in fine_tuning],
         "tried": [log for log in logs if log.get("fine_tuning", current) == current],  # earlier versions noted none
         "eta_scales": _eta_scales(paths, model_path),
         "bert": _evaluation(paths, paths.fine_tuned(best)),

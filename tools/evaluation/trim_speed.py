@@ -13,8 +13,15 @@ from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
 
 LOWEST_SCALE, HIGHEST_SCALE = 0.25, 4.0
 HALVINGS = 8
+TOLERANCE = f"{100 * TARGET_TOLERANCE:g} %"
+DROPS_NOTHING = "warning: the model drops no tokens"
 AT_BOUND = 0.99
 """Share of the largest threshold from which on a threshold counts as the largest."""
+
+
+def is_near(speedup: float, target: float) -> bool:
+    """Whether a model needs no warning about its speedup."""
+    return abs(speedup / target - 1) <= TARGET_TOLERANCE
 
 
 def trim(model, dev: Examples, batch_size: int, target: float) -> float:
@@ -59,6 +66,14 @@ def compare_with_fine_tuned(
     return values | difference
 
 
+def choice(target: float, epochs: list[dict], chosen: int) -> str:
+    """The sentence on which epoch is kept, from 1, and whether it is near the target."""
+    speedup = epochs[chosen - 1]["validation"]["speedup"]
+    if is_near(speedup, target):
+        return f"epoch {chosen} is kept, the best on dev within {TOLERANCE} of {target:g}x"
+    return f"no epoch is within {TOLERANCE} of {target:g}x on dev: epoch {chosen} is kept, the nearest ({speedup:.2f}x)"
+
+
 def verdict(target: float, comparison: dict) -> list[str]:
     """The sentence that a run ends with, then its warnings."""
     points = [100 * comparison[name] for name in ("difference", "low", "high")]
@@ -67,13 +82,12 @@ def verdict(target: float, comparison: dict) -> list[str]:
     scores = f"{comparison['metric']} {comparison['score']:.4f}, fine-tuned {fine_tuned:.4f}"
     lines = ["{}; {}, difference {:+.1f} points, 95 % from {:+.1f} to {:+.1f}".format(speed, scores, *points)]
     if comparison["speedup"] <= 1:
-        lines.append("warning: the model drops no tokens; train for more steps, or raise --SPEEDUP_LEARNING_RATE")
-    elif abs(comparison["speedup"] / target - 1) > TARGET_TOLERANCE:
+        lines.append(f"{DROPS_NOTHING}; train for more steps, or raise --SPEEDUP_LEARNING_RATE")
+    elif not is_near(comparison["speedup"], target):
         advice = "train longer"
         if comparison.get("at_bound") and comparison["speedup"] < target:
             advice = "all thresholds are at their bound, so no eta_scale makes the model faster; ask for less"
-        tolerance = f"{100 * TARGET_TOLERANCE:g} %"
-        lines.append(f"warning: the speedup is not within {tolerance} of the {target:g}x asked for; {advice}")
-    if comparison["high"] - comparison["low"] > 2 * ALLOWED_LOSS:
-        lines.append("warning: the dev set is too small to tell a difference of a point; more dev examples help")
+        lines.append(f"warning: the speedup is not within {TOLERANCE} of the {target:g}x asked for; {advice}")
+    if comparison["low"] < -ALLOWED_LOSS < comparison["high"]:
+        lines.append("warning: the dev set is too small to tell whether a point is lost; more dev examples help")
     return lines

@@ -26,6 +26,7 @@ class Results:
 
     Attributes:
         runs: current runs; their scores have intervals.
+        ablation: runs in `ablation`, which compare settings of stage 3 and are in no mean.
         superseded: runs in `tried`, and runs of before differences had intervals.
         others: current benchmarks and comparisons.
         outdated: those of a superseded run's model.
@@ -33,10 +34,16 @@ class Results:
     """
 
     runs: list[dict]
+    ablation: list[dict]
     superseded: list[dict]
     others: list[dict]
     outdated: list[dict]
     looks: list[dict]
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of all runs."""
+        return sorted({run["task"] for run in self.runs + self.ablation + self.superseded})
 
     def of(self, name: str, **values) -> list[dict]:
         """The current benchmarks or comparisons of a kind that have these values, for instance of `task`."""
@@ -46,13 +53,15 @@ class Results:
 
 def read_folder(folder: Path) -> Results:
     """All results in a folder, in the order of the files' names."""
-    results, superseded = (read_results(sorted(path.glob("*.json"))) for path in (folder, folder / "tried"))
+    folders = folder, folder / "ablation", folder / "tried"
+    results, ablation, superseded = (read_results(sorted(path.glob("*.json"))) for path in folders)
     runs = [result for result in results if kind(result) == "run" and "splits" in result]
     older = [result for result in results if kind(result) == "run" and "splits" not in result]
     others = [result for result in results if kind(result) != "run"]
     looks = folder / "test_looks.toml"
     return Results(
         runs,
+        ablation,
         superseded + [run for run in older if run not in superseded],
         [result for result in others if is_current(result, runs)],
         [result for result in others if not is_current(result, runs)],
@@ -154,6 +163,11 @@ def split_records(summary: dict) -> list[dict]:
 def in_points(interval: dict) -> dict:
     """The difference and its interval in points; the other values are left out."""
     return {name: 100 * interval[name] for name in ("difference", "low", "high") if name in interval}
+
+
+def best_epoch(run: dict) -> int:
+    """The epoch of fine-tuning, from 1, that scored best on validation: AdapLeR is compared with its weights."""
+    return int(Path(run["bert"]["model"]).stem.rsplit("_", 1)[1])
 
 
 def chosen_point(scales: dict | None) -> dict | None:

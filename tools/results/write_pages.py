@@ -9,17 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
-import pandas
-
 from tools.common.atomic_files import atomic_write
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import README, RESULTS, RESULTS_PAGE
 from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
+from tools.results.protocol import looks, protocol
 from tools.results.rationales import agreement_records, claims
-from tools.results.result_files import LAYOUT, PAPER, Results, aim, flags, kind, read_folder, training_values
-from tools.results.seed_means import ENOUGH_SEEDS, join, speeds_on_validation
+from tools.results.result_files import LAYOUT, PAPER, Results, best_epoch, flags, kind, read_folder, training_values
+from tools.results.seed_means import ENOUGH_SEEDS, speeds_on_validation
 from tools.results.variants import variants_table
 from tools.results.verdict import (
     GENERATED,
@@ -52,7 +51,7 @@ def pages(folder: Path, output: Path) -> dict[Path, str]:
     results = read_folder(folder)
     texts = {output: results_page(results, folder, output)}
     home = {"home": output.name, "home_link": output.name if folder == output.parent else f"../{output.name}"}
-    for task in sorted({run["task"] for run in results.runs + results.superseded}):
+    for task in results.tasks:
         texts[folder / f"{task}.md"] = task_page(results, task, home)
     texts[folder / "benchmarks.md"] = benchmarks_page(results, home)
     return {file: "\n\n".join(filter(None, map(str.strip, parts))) + "\n" for file, parts in texts.items()}
@@ -75,8 +74,7 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     parts += [*paper_part(records), PARTS["no_help"].format(list=no_help(results, records))]
     parts += rationale_part(results, link)
     parts += [protocol(results), PARTS["looks"], markdown(looks(results), COLUMNS["looks"])]
-    tasks = sorted({run["task"] for run in results.runs + results.superseded})
-    links = listing([f"[{task}]({link}{task}.md)" for task in tasks])
+    links = listing([f"[{task}]({link}{task}.md)" for task in results.tasks])
     return [*parts, PARTS["links"].format(tasks=links, benchmarks=f"{link}benchmarks.md")]
 
 
@@ -172,53 +170,18 @@ def rationale_part(results: Results, link: str) -> list[str]:
     return parts
 
 
-def protocol(results: Results) -> str:
-    """How the results were made, and the runs whose target dev did not correct yet."""
-    text = PARTS["protocol"].format(seeds=ENOUGH_SEEDS)
-    with_target = [run for run in results.runs if run["target_speedup"] and run["task"] != GENERATED]
-    earlier = {}
-    for run in with_target:
-        if not any("correction" in epoch for epoch in epochs_of(run)):
-            earlier.setdefault(run["task"], []).append(str(run["seed"]))
-    names = listing([f"{task} {' '.join(seeds)}" for task, seeds in sorted(earlier.items())])
-    return "\n".join([text, PARTS["uncorrected"].format(list=names)]) if earlier else text
-
-
-def epochs_of(run: dict) -> list[dict]:
-    """The logs of all epochs of a run, of every setting that was tried."""
-    return [epoch for tried in run["tried"] for epoch in tried["epochs"]]
-
-
-def looks(results: Results) -> list[dict]:
-    """Every look at a test set by date: those that were written down, and those that the current files show."""
-    shown = []
-    for run in results.runs:
-        if "test" in run["splits"]:
-            setting = aim(run["settings"]["train_adapler"])
-            shown.append(
-                {"date": run.get("date", ""), "task": run["task"], "seeds": str(run["seed"]), "setting": setting}
-            )
-    for result in results.others:
-        if result.get("split") == "test" or kind(result) == "alternatives":
-            names = {"task": result["task"], "seeds": str(result["seed"]), "setting": kind(result)}
-            shown.append({"date": result.get("date", ""), **names})
-    if not shown:
-        return results.looks
-    table = pandas.DataFrame(shown).groupby(["date", "task", "setting"], as_index=False).agg({"seeds": join})
-    table = table.groupby(["date", "seeds", "setting"], as_index=False).agg({"task": " ".join})
-    current = table.assign(why="current result").to_dict("records")
-    return sorted(results.looks + current, key=lambda look: look["date"])
-
-
 def task_page(results: Results, task: str, home: dict) -> list[str]:
     """Flags and results of a task's current runs, figures, comparisons of its models, and superseded runs."""
-    runs = [run for run in results.runs if run["task"] == task]
+    runs, compared = ([run for run in group if run["task"] == task] for group in (results.runs, results.ablation))
     parts = [PAGES["task"].format(task=task, **home), *map(run_section, runs)]
     if runs:
         title = PARTS["titles"]["tradeoff"].format(task=task)
         parts.append(PARTS["figure"].format(title=title, picture=f"figures/{task}_tradeoff.png"))
-        variants = variants_table(runs)
-        parts += [PAGES["variants"].format(seeds=ENOUGH_SEEDS), variants] if variants else []
+    variants = variants_table(runs + compared)
+    parts += [PAGES["variants"].format(seeds=ENOUGH_SEEDS), variants] if variants else []
+    if compared:
+        seeds = " ".join(str(run["seed"]) for run in compared)
+        parts += [PAGES["ablation"].format(task=task, seeds=seeds), *map(run_section, compared)]
     for name in ("alternatives", "rationales", "reviews"):
         parts += map(SECTIONS[name], results.of(name, task=task))
     superseded = [run for run in results.superseded if run["task"] == task]
@@ -275,7 +238,9 @@ def run_section(summary: dict) -> str:
     if summary.get("eta_scales"):
         parts += [PAGES["scales"], tables.scales_table(summary["metric"], summary["eta_scales"])]
     stages = {stage: flags(settings) for stage, settings in summary["settings"].items()}
+    scores = [f"{score:.4f}" for score in summary.get("fine_tuning_scores", [])]
     values = {"start": training_values(summary["settings"]["train_adapler"])["start"], "command": command(summary)}
+    values |= {"best_epoch": best_epoch(summary), "by_epoch": f" of {', '.join(scores)}" if scores else ""}
     return measured(summary, *parts, **stages, **values)
 
 

@@ -43,7 +43,9 @@ def make_model(run: Run) -> TFAdapLeRForSequenceClassification:
 def compile_model(model: TFAdapLeRForSequenceClassification, run: Run, train: Examples) -> None:
     """The two groups of parameters with their losses and optimisers (paper, section 3.2).
 
-    With a target speedup, the rates of thresholds and predictors follow from the number of steps.
+    With a target speedup, the rate of the thresholds follows from the number of steps, because Adam moves each by at
+    most its rate a step and eta has to travel from one end of its range to the other. The predictors' weights have no
+    such distance: their rate is a constant.
     """
     arguments = run.arguments
     schedule = *step_counts(arguments, len(train)), 1e-12

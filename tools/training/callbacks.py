@@ -18,7 +18,8 @@ from tools.common.paths import TaskPaths
 from tools.data.examples import Examples
 from tools.data.tasks import Task
 from tools.evaluation.evaluate import evaluation_summary, flops_speedup, predict
-from tools.runtime.arguments import ALLOWED_LOSS, TARGET_TOLERANCE
+from tools.evaluation.trim_speed import is_near
+from tools.runtime.arguments import ALLOWED_LOSS
 from tools.runtime.checkpoints import directory_beside, save_model, save_weights
 from tools.runtime.fine_tuning_log import best_epochs
 
@@ -80,8 +81,9 @@ class Progress(keras.callbacks.Callback):
         self.steps_done += 1
         if self.steps_done == ESTIMATED_AFTER:
             seconds = self.seconds / (ESTIMATED_AFTER - 1)
-            minutes = seconds * (self.from_epoch_on - (batch + 1)) / 60
-            self.bar.write(f"{seconds:.2f} s a step: about {minutes:.0f} minutes to go, evaluations not counted")
+            left = seconds * (self.from_epoch_on - (batch + 1))
+            to_go = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
+            self.bar.write(f"{seconds:.2f} s a step: about {to_go} to go, evaluations not counted")
         self.bar.set_postfix({**{name: f"{value:.4g}" for name, value in logs.items()}, **self.fixed}, refresh=False)
         self.bar.update()
 
@@ -257,7 +259,7 @@ def best_near_target(metric: str, target: float) -> Choice:
         return abs(entry["validation"]["speedup"] / target - 1)
 
     def choose(history: list[dict]) -> int | None:
-        near = [entry for entry in history if distance(entry) <= TARGET_TOLERANCE]
+        near = [entry for entry in history if is_near(entry["validation"]["speedup"], target)]
         if near:
             return max(near, key=lambda entry: entry["validation"][metric])["epoch"]
         return min(history, key=distance)["epoch"] if history else None

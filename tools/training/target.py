@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from tools.common.atomic_files import write_json
 from tools.data.examples import Examples
 from tools.evaluation.evaluate import predict
-from tools.evaluation.trim_speed import compare_with_fine_tuned, trim, verdict
+from tools.evaluation.trim_speed import choice, compare_with_fine_tuned, trim, verdict
 from tools.runtime.checkpoints import load_backbone, load_saved, load_weights, save_model
 from tools.runtime.run import Run
 from tools.training.callbacks import AdapLeRFiles
@@ -40,4 +40,5 @@ def finish_target(
         comparison = compare_with_fine_tuned(run.task, model, dev, before, after)
         stored |= {"target_speedup": target, "trimmed_by": scale, "trimmed": comparison}
         write_json(files.log, stored)
+    print(choice(target, stored["epochs"], stored["chosen_epoch"]))
     print(*verdict(target, stored["trimmed"]), sep="\n")

@@ -23,6 +23,7 @@ from tests.run_files.wiring.tiny_run import (
     WARMUP,
     rows_of,
     saliency,
+    scripted,
     stage_3,
     visited,
 )
@@ -36,6 +37,7 @@ from tests.stages import (
     weights_of,
 )
 from tools.runtime import fine_tuning_log
+from tools.training import callbacks
 
 
 def test_adam_has_the_epsilons_of_the_method(fine_tuned, trained):
@@ -111,6 +113,16 @@ def test_the_chosen_epoch_is_the_fastest_of_those_that_are_allowed(trained):
         model = TFAdapLeRForSequenceClassification.from_pretrained(file.with_suffix(""))
         for variable, weights in weights_of(model).items():
             assert np.array_equal(weights, trained.steps[3 * epoch - 1].after[variable])
+
+
+@pytest.mark.parametrize("score, kept", [(0.9, "lr.h5"), (0.5, "lr_last.h5")])
+def test_a_run_without_a_target_says_that_it_drops_nothing(place, stored, trained, score, kept, monkeypatch):
+    assert "drops no tokens" not in trained.printed
+    monkeypatch.setattr(callbacks, "evaluation_summary", scripted([(score, 0.99)]))
+    record = run_stage("train_adapler", train_adapler, f"{stage_3(place, 1)} --SAVE_NAME slow")
+    assert "warning: the model drops no tokens; train towards a speed: --TARGET_SPEEDUP" in record.printed
+    assert record.printed.splitlines()[-1].endswith(f"slow_GAMMA{GAMMA}_PHI{PHI}_{kept}")
+    assert ("no epoch scored above 0.9000 - 0.01" in record.printed) == (score == 0.5)
 
 
 def test_the_predictors_have_a_rate_of_their_own(place, stored):

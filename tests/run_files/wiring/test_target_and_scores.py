@@ -59,6 +59,7 @@ def test_a_run_with_a_target_keeps_the_best_epoch_near_it_and_trims_it(towards_t
             outputs = forward(model, ids, lr_mode=True)
         lengths.append([len(ids), *(int(length[0]) for length in outputs.lengths)])
     assert log["trimmed"]["speedup"] == pytest.approx(speedup_by_hand(np.array(lengths)))
+    assert f"epoch 1 is kept, the best on dev within 3 % of {TARGET}x\n" in towards_target.printed
     assert f"{log['trimmed']['speedup']:.2f}x of {TARGET}x asked" in towards_target.printed
     assert towards_target.printed.splitlines()[-1] == str(where.adapler(name))
 

@@ -12,7 +12,7 @@ from tests.golden_quantities import examples_of
 from tools.data.tasks import TABLE
 from tools.evaluation import trim_speed
 from tools.evaluation.evaluate import flops_per_example, predict
-from tools.evaluation.trim_speed import compare_with_fine_tuned, trim, verdict
+from tools.evaluation.trim_speed import choice, compare_with_fine_tuned, trim, verdict
 
 ETA = np.array([0.45, 0.5, 0.55], np.float32)
 
@@ -78,29 +78,38 @@ def test_windows_of_one_document_are_drawn_together(model, dev, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "speedup, low, at_bound, warning",
+    "speedup, low, high, at_bound, warning",
     [
-        (3.02, -0.009, False, None),
-        (3.2, -0.009, True, "within 3 % of the 3x asked for; train longer"),
-        (2.8, -0.009, False, "train longer"),
-        (2.8, -0.009, True, "all thresholds are at their bound"),
-        (1.0, -0.009, False, "drops no"),
-        (1.005, -0.009, False, "within 3 %"),
-        (3, -0.04, False, "small"),
+        (3.02, -0.009, 0.004, False, None),
+        (3.2, -0.009, 0.004, True, "within 3 % of the 3x asked for; train longer"),
+        (2.8, -0.009, 0.004, False, "train longer"),
+        (2.8, -0.009, 0.004, True, "all thresholds are at their bound"),
+        (1.0, -0.009, 0.004, False, "drops no"),
+        (1.005, -0.009, 0.004, False, "within 3 %"),
+        (3, -0.04, 0.004, False, "small"),
+        (3, -0.011, -0.009, False, "small"),
+        (3, -0.04, -0.011, False, None),  # surely more than a point is lost
+        (3, -0.009, 0.04, False, None),  # surely not
     ],
 )
-def test_a_run_ends_with_what_it_reached_and_costs(speedup, low, at_bound, warning):
+def test_a_run_ends_with_what_it_reached_and_costs(speedup, low, high, at_bound, warning):
     comparison = {
         "at_bound": at_bound,
         "metric": "accuracy",
         "score": 0.9012,
         "difference": -0.0049,
         "low": low,
-        "high": 0.004,
+        "high": high,
     }
     sentence, *warnings = verdict(3.0, comparison | {"speedup": speedup})
     assert sentence.startswith(
         f"{speedup:.2f}x of 3x asked; accuracy 0.9012, fine-tuned 0.9061, difference -0.5 points"
     )
-    assert sentence.endswith(f"95 % from {100 * low:+.1f} to +0.4")
+    assert sentence.endswith(f"95 % from {100 * low:+.1f} to {100 * high:+.1f}")
     assert [warning in text for text in warnings] == ([True] if warning else [])
+
+
+def test_a_run_says_which_epoch_is_kept_and_whether_it_is_near_the_target():
+    epochs = [{"validation": {"speedup": speedup}} for speedup in (2.0, 3.08, 3.1)]
+    assert choice(3.0, epochs, 2) == "epoch 2 is kept, the best on dev within 3 % of 3x"
+    assert choice(3.0, epochs, 3) == "no epoch is within 3 % of 3x on dev: epoch 3 is kept, the nearest (3.10x)"

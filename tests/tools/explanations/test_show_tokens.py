@@ -255,7 +255,7 @@ def test_reviews_of_the_project_are_traced_and_drawn(saved_model, tmp_path):
     result = json.loads(file.read_text())
     assert result["weights"] == file_checksum(model / "tf_model.h5")
     assert len(result["reviews"]) == 3 and result["task"] == "imdb" and result["model"] == "run_TARGET2.0_lr"
-    rows = review_rows(Results([], [], [result], [], []))
+    rows = review_rows(Results([], [], [], [result], [], []))
     assert [row["word"] for row in rows] == [word["word"] for word in result["reviews"][0]["words"]]
     write_figure(tmp_path / "review", pandas.DataFrame(rows), draw_review)
     assert image.imread(tmp_path / "review.png").std() > 0.02

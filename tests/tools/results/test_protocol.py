@@ -1,0 +1,51 @@
+"""What RESULTS.md says of how its numbers came about."""
+
+from tests.tools.results.made_results import rows_of, run_of, texts_of, tried_of, write_results
+from tools.results.result_files import read_folder
+from tools.results.write_pages import pages
+
+
+def fine_tuned_best_at(epoch: int, run: dict) -> dict:
+    return run | {"bert": run["bert"] | {"model": f"bert_{run['task']}_{epoch}.h5"}}
+
+
+def test_baselines_that_were_still_rising_are_named(tmp_path):
+    epochs = run_of("mrpc", 22, 2.0)["settings"]["fine_tune"]["epochs"]
+    best = {("mrpc", 22): epochs, ("mrpc", 23): epochs - 1, ("sst2", 22): epochs, ("sst2", 23): epochs}
+    runs = [fine_tuned_best_at(epoch, run_of(task, seed, 2.0)) for (task, seed), epoch in best.items()]
+    text = texts_of(write_results(tmp_path / "made", runs))["RESULTS.md"]
+    assert "- In 3 of 4 runs, the last epoch of fine-tuning is the best on validation, so" in text
+    assert "baselines: mrpc 22 and sst2 22 23.\n" in text
+    text = texts_of(write_results(tmp_path / "settled", runs[1:2]))["RESULTS.md"]
+    assert "last epoch of fine-tuning" not in text
+
+
+def test_a_page_shows_the_epochs_of_fine_tuning(tmp_path):
+    run = fine_tuned_best_at(2, run_of("mrpc", 22, 2.0)) | {"fine_tuning_scores": [0.8, 0.9, 0.85]}
+    folder = write_results(tmp_path / "made", [run, fine_tuned_best_at(3, run_of("mrpc", 23, 2.0))])
+    text = pages(folder, folder / "RESULTS.md")[folder / "mrpc.md"]
+    assert "Best on validation: epoch 2 of 0.8000, 0.9000, 0.8500.\n" in text
+    assert "Best on validation: epoch 3.\n" in text
+
+
+def test_runs_that_compare_settings_are_in_their_table_and_in_no_mean(tmp_path):
+    """Their looks at the test set are in the list."""
+    run, compared = run_of("mrpc", 22, 2.0, -0.004), run_of("mrpc", 25, 2.0, -0.09, date="2020-02-03")
+    run["tried"] = [tried_of(run, -0.01)]
+    compared["tried"] = [tried_of(compared, -0.02), tried_of(compared, -0.03, no_distill=True)]
+    for each in (run, compared):
+        each["settings"]["train_adapler"] = each["tried"][0]["settings"]
+    folder = write_results(tmp_path / "made", [run])
+    write_results(folder / "ablation", [compared])
+    text = texts_of(folder)["RESULTS.md"]
+    (row,) = [row for row in rows_of(text) if row.get("task") == "mrpc" and "seeds" in row and "goal" in row]
+    assert (row["seeds"], row["difference (95 %)"][:4]) == ("22", "-0.4")
+    (look,) = [row for row in rows_of(text) if row.get("date") == "2020-02-03"]
+    assert (look["task"], look["seeds"]) == ("mrpc", "25")
+    page = pages(folder, folder / "RESULTS.md")[folder / "mrpc.md"]
+    rows = {row["learns from"]: row for row in rows_of(page) if "AdapLeR minus the first row's" in row}
+    assert [row["seeds"] for row in rows.values()] == ["22 25", "25"]
+    assert rows["labels"]["AdapLeR minus the first row's"] == "-1.0"
+    assert "Seeds 25 of mrpc were trained to compare settings" in page
+    assert page.index("## mrpc, minilm, seed 22") < page.index("Seeds 25") < page.index("## mrpc, minilm, seed 25")
+    assert read_folder(folder).tasks == ["mrpc"]
