@@ -1,8 +1,14 @@
 """What RESULTS.md says of how its numbers came about."""
 
-from tests.tools.results.made_results import rows_of, run_of, texts_of, tried_of, write_results
+from pathlib import Path
+
+from tests.tools.results.made_results import rows_of, run_of, tried_of, write_results
 from tools.results.result_files import read_folder
 from tools.results.write_pages import pages
+
+
+def page_of(folder: Path, name: str = "RESULTS.md") -> str:
+    return pages(folder, folder / "RESULTS.md")[folder / name]
 
 
 def fine_tuned_best_at(epoch: int, run: dict) -> dict:
@@ -13,17 +19,17 @@ def test_baselines_that_were_still_rising_are_named(tmp_path):
     epochs = run_of("mrpc", 22, 2.0)["settings"]["fine_tune"]["epochs"]
     best = {("mrpc", 22): epochs, ("mrpc", 23): epochs - 1, ("sst2", 22): epochs, ("sst2", 23): epochs}
     runs = [fine_tuned_best_at(epoch, run_of(task, seed, 2.0)) for (task, seed), epoch in best.items()]
-    text = texts_of(write_results(tmp_path / "made", runs))["RESULTS.md"]
+    text = page_of(write_results(tmp_path / "made", runs))
     assert "- In 3 of 4 runs, the last epoch of fine-tuning is the best on validation, so" in text
     assert "baselines: mrpc 22 and sst2 22 23.\n" in text
-    text = texts_of(write_results(tmp_path / "settled", runs[1:2]))["RESULTS.md"]
+    text = page_of(write_results(tmp_path / "settled", runs[1:2]))
     assert "last epoch of fine-tuning" not in text
 
 
 def test_a_page_shows_the_epochs_of_fine_tuning(tmp_path):
     run = fine_tuned_best_at(2, run_of("mrpc", 22, 2.0)) | {"fine_tuning_scores": [0.8, 0.9, 0.85]}
     folder = write_results(tmp_path / "made", [run, fine_tuned_best_at(3, run_of("mrpc", 23, 2.0))])
-    text = pages(folder, folder / "RESULTS.md")[folder / "mrpc.md"]
+    text = page_of(folder, "mrpc.md")
     assert "Best on validation: epoch 2 of 0.8000, 0.9000, 0.8500.\n" in text
     assert "Best on validation: epoch 3.\n" in text
 
@@ -37,12 +43,12 @@ def test_runs_that_compare_settings_are_in_their_table_and_in_no_mean(tmp_path):
         each["settings"]["train_adapler"] = each["tried"][0]["settings"]
     folder = write_results(tmp_path / "made", [run])
     write_results(folder / "ablation", [compared])
-    text = texts_of(folder)["RESULTS.md"]
+    text = page_of(folder)
     (row,) = [row for row in rows_of(text) if row.get("task") == "mrpc" and "seeds" in row and "goal" in row]
     assert (row["seeds"], row["difference (95 %)"][:4]) == ("22", "-0.4")
     (look,) = [row for row in rows_of(text) if row.get("date") == "2020-02-03"]
     assert (look["task"], look["seeds"]) == ("mrpc", "25")
-    page = pages(folder, folder / "RESULTS.md")[folder / "mrpc.md"]
+    page = page_of(folder, "mrpc.md")
     rows = {row["learns from"]: row for row in rows_of(page) if "AdapLeR minus the first row's" in row}
     assert [row["seeds"] for row in rows.values()] == ["22 25", "25"]
     assert rows["labels"]["AdapLeR minus the first row's"] == "-1.0"
