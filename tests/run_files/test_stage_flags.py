@@ -1,6 +1,7 @@
 """Flags of the stages that change where, on which rows or with which arithmetic they run; regression and GLUE files."""
 
 import json
+import re
 import signal
 
 import numpy as np
@@ -14,6 +15,7 @@ from run_files.run_classification_bert import fine_tune
 from run_files.run_classification_evaluation import evaluate
 from run_files.run_classification_w_lr import train_adapler
 from run_files.run_glue_prediction import predict_glue
+from tests.compare import assert_close
 from tests.machine import needs_bfloat16
 from tests.stages import (
     Record,
@@ -213,9 +215,15 @@ def test_held_out_rows_are_scored_and_not_trained_on(place):
         assert stored["labels"].tolist() == [row["label"] for row in rows["validation"]]
 
 
-def test_a_regression_descends_the_squared_error(place):
-    flags = f"{place('stsb', ('sentence1', 'sentence2'), lambda number: 4.5 if number else 0.5)} {TRAINING}"
-    record = run_stage("fine_tune", fine_tune, f"{flags} --CLIP_NORM 0")
+@pytest.fixture(scope="module")
+def regression(place) -> tuple[str, Record]:
+    """The flags of a tiny regression, and its stage 1."""
+    flags = place("stsb", ("sentence1", "sentence2"), lambda number: 4.5 if number else 0.5)
+    return flags, run_stage("fine_tune", fine_tune, f"{flags} {TRAINING} --CLIP_NORM 0")
+
+
+def test_a_regression_descends_the_squared_error(regression):
+    _, record = regression
     assert record.model.config.num_labels == 1
     assert set(np.concatenate([step.targets["labels"] for step in record.steps])) == {0.5, 4.5}
     reference = ReferenceAdam(0.01, 0, 3, 1e-8, 0.01)
@@ -226,6 +234,17 @@ def test_a_regression_descends_the_squared_error(place):
     for step in record.steps:
         gradients = plain_gradients(record.model, step, squared_error, None)
         assert assert_moves(step, reference.apply(step.before, gradients)) > 40
+
+
+def test_a_regression_trains_towards_a_target_from_the_fine_tuned_values(regression):
+    flags, fine_tuned = regression
+    run_stage("store_saliencies", store_saliencies, flags)
+    record = run_stage("train_adapler", train_adapler, f"{flags} {TRAINING} --TARGET_SPEEDUP 1.2 --ACC_STEPS 2")
+    fine_tuned.model.load_weights(str(record.run.paths.fine_tuned(1)))
+    for step in record.steps:
+        values = fine_tuned.model(step.inputs).logits.numpy()
+        assert_close(step.targets["teacher_logits"], values, 1e-4 * np.abs(values).max())
+    assert re.search(r"\n\d\.\d\dx of 1\.2x asked; spearman -?\d\.\d{4}, fine-tuned", record.printed)
 
 
 def test_a_submission_has_the_servers_labels(place):

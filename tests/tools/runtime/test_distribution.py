@@ -1,5 +1,6 @@
 """Two logical devices, or two processes, compute what one device does."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,7 +32,7 @@ ONE_DEVICE, TWO_DEVICES, TWO_WORKERS = [sys.executable], [sys.executable, "-c", 
 FINE_TUNE = "run_files/run_classification_bert.py --EPOCHS 2 --LEARNING_RATE 1e-3 --GROUP_BY_LENGTH"
 TRAIN = "run_files/run_classification_w_lr.py --EPOCHS 2 --GAMMA 0.5 --PHI 0.01 --SPEEDUP_LEARNING_RATE 0.01"
 NAME_OF_MODEL = "run_GAMMA0.5_PHI0.01"
-TO_TARGET = "run_files/run_classification_w_lr.py --EPOCHS 2 --TARGET_SPEEDUP 1.2 --SPEEDUP_LEARNING_RATE 0.01"
+TO_TARGET = "run_files/run_classification_w_lr.py --EPOCHS 3 --TARGET_SPEEDUP 1.2 --SPEEDUP_LEARNING_RATE 0.01"
 NAME_OF_TARGET = "run_TARGET1.2"
 STAGES = (FINE_TUNE, "tools/store_saliencies.py", TRAIN, TO_TARGET)
 NOT_COMPARED = ("key/bias", "score/bias")
@@ -88,6 +89,10 @@ def test_two_train_like_one(how, flags, on_one_device, tmp_path):
     assert_close(*saliencies, 1e-4)
     for name in (NAME_OF_MODEL, NAME_OF_TARGET):
         assert_same_weights(one.adapler_last(name), two.adapler_last(name))
+    assert_same_weights(one.adapler(NAME_OF_TARGET), two.adapler(NAME_OF_TARGET))  # the chosen epoch, trimmed
+    logs = [json.loads(where.adapler_log(NAME_OF_TARGET).read_text()) for where in (one, two)]
+    corrections = [[epoch["correction"] for epoch in log["epochs"]] for log in logs]
+    assert corrections[0][1] != 1 and corrections[1] == pytest.approx(corrections[0], rel=1e-3)
 
 
 def test_two_devices_evaluate_like_one(flags, on_one_device, tmp_path):
