@@ -21,7 +21,7 @@ from transformers import BertConfig, BertTokenizerFast, TFBertModel
 
 from tools.common.atomic_files import atomic_directory, atomic_write
 
-SIZES = {"train": 8000, "validation": 500, "test": 500}
+SIZES = {"train": 12000, "validation": 500, "test": 500}
 
 ASPECTS = ("food", "staff", "room", "price", "view", "music")
 OPINIONS = {

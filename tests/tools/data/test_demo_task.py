@@ -13,7 +13,7 @@ from tests.tiny_task import run
 from tools.common.paths import TaskPaths
 from tools.data.rows import demo_task
 
-FINGERPRINT = "f91c294f764327daa1fd29aa303d7f7ceec4b693905dc2835260f37189dd6321"
+FINGERPRINT = "35f0e825b3780481a50d181f60b70682c1a0813f93591ab74790b91404e170f4"
 
 
 @pytest.fixture(scope="module")
