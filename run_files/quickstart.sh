@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a result: makes .venv, then runs every stage on the generated task `demo`, with no network but for the
-# installation. About six minutes on 2 CPU cores. Safe to run again; after a kill during training, add --RESUME.
+# installation. About five minutes on 2 CPU cores. Safe to run again; after a kill during training, add --RESUME.
 # Usage: run_files/quickstart.sh [--FLAG value ...]
 # Flags as for run_files/run_task.sh.
 set -euo pipefail
