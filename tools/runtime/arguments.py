@@ -152,7 +152,9 @@ class SpeedArguments:
     """The losses and thresholds of stage 3."""
 
     target_speedup: PositiveFloat | None = flag(
-        "train towards this FLOPs speedup, padding not counted (default: as published, by GAMMA and PHI)", None
+        "train towards this FLOPs speedup, padding not counted; the run warns where thresholds of at most 1 reach less "
+        "(default: as published, by GAMMA and PHI)",
+        None,
     )
     gamma: NonNegativeFloat | None = flag(
         f"weight of the Contribution Predictors' loss (paper, equation 7); {TARGET_GAMMA} with a target", None
