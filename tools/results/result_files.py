@@ -26,7 +26,7 @@ class Results:
 
     Attributes:
         runs: current runs; their scores have intervals.
-        ablation: runs in `ablation`, which compare settings of stage 3 and are in no mean.
+        ablation: runs in `ablation`, which compare settings of stage 3 and are in no mean of RESULTS.md.
         superseded: runs in `tried`, and runs of before differences had intervals.
         others: current benchmarks and comparisons.
         outdated: those of a superseded run's model.

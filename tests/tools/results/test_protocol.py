@@ -54,6 +54,6 @@ def test_runs_that_compare_settings_are_in_their_table_and_in_no_mean(tmp_path):
     rows = {row["learns from"]: row for row in rows_of(page) if "AdapLeR minus the first row's" in row}
     assert [row["seeds"] for row in rows.values()] == ["22 25", "25"]
     assert rows["labels"]["AdapLeR minus the first row's"] == "-1.0"
-    assert "Seeds 25 of mrpc were trained to compare settings" in page
-    assert page.index("## mrpc, minilm, seed 22") < page.index("Seeds 25") < page.index("## mrpc, minilm, seed 25")
+    assert "the runs that the goal is about: mrpc 25." in page
+    assert page.index("## mrpc, minilm, seed 22") < page.index("Trained to compare") < page.index("## mrpc, minilm, seed 25")
     assert read_folder(folder).tasks == ["mrpc"]
