@@ -3,8 +3,8 @@
 # published settings; from the pretrained backbone; without the fine-tuned model's logits; with the recipe. The recipe's
 # model alone is scored on test. Dev compares the four on the page of the task: in directory/results/ after
 # `python -m tools.results.write_pages directory/results`, or in results/ after --SAVE results/ablation/NAME.json and
-# `python -m tools.results.write_pages`, in no mean of RESULTS.md. The published settings are shown once they were run with three seeds, because
-# their interval is that over the seeds.
+# `python -m tools.results.write_pages`, in no mean of RESULTS.md. The published settings are shown once they were run
+# with three seeds, because their interval is that over the seeds.
 # Usage: run_files/ablation.sh TASK SEED [--FLAG value ...]
 # Flags and SETTINGS=file are as for run_files/run_task.sh, without those in which the four differ.
 set -euo pipefail
