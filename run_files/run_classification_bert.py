@@ -1,7 +1,8 @@
 """Stage 1: fine-tunes BERT on a task and keeps each epoch's weights and dev scores.
 
-Writes models/bert_<task>_<epoch>.h5 and logs/ft_logs.json under directory/<backbone>/<seed>/<task>/. The last line that
-it prints is the path of the best epoch's weights.
+Writes models/bert_<task>_<epoch>.h5 and logs/ft_logs.json under directory/<backbone>/<seed>/<task>/. Beside the best
+epoch's weights is a directory of the same name without .h5 that from_pretrained loads. The last line that it prints is
+the path of these weights.
 """
 
 import sys
@@ -18,7 +19,7 @@ if __name__ == "__main__":
 from models.objective import Objective, adam
 from tools.common.errors import UserError
 from tools.data.loading import load_examples
-from tools.runtime.checkpoints import load_backbone, load_tokenizer, load_weights
+from tools.runtime.checkpoints import directory_beside, load_backbone, load_tokenizer, load_weights, save_directory
 from tools.runtime.fine_tuning_log import SALIENCY_EPOCHS, best_epochs
 from tools.runtime.run import Run
 from tools.runtime.run_record import SCORES
@@ -45,7 +46,10 @@ def fine_tune(run: Run) -> None:
     scores_file = run.folder / SCORES
     callback = KeepFineTuned(run.task, dev, training.evaluation_batch_size, scores_file, run.paths, training.keep_best)
     fit(model, train, training, run.seed, callback, run.folder)
-    print(run.paths.fine_tuned(best_epochs(run.task, callback.history)[0]))
+    best = run.paths.fine_tuned(best_epochs(run.task, callback.history)[0])
+    load_weights(model, best)
+    save_directory(model, tokenizer, directory_beside(best))
+    print(best)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tools.inference.export_onnx import write_graphs, write_tokenizer
 from tools.inference.onnx_predictor import MODEL_FILES
 from tools.runtime import fine_tuning_log, run_record
 from tools.runtime.batches import collect_results
-from tools.runtime.checkpoints import load_model, load_saved, load_tokenizer, model_directory, save_model
+from tools.runtime.checkpoints import load_model, load_saved, load_tokenizer, model_directory, save_directory
 from tools.runtime.run import Run
 from tools.training.plan_alternatives import Alternative, alternatives
 
@@ -92,7 +92,7 @@ def make_contenders(run: Run, directory: Path) -> tuple[list[Contender], dict[st
     epoch = fine_tuning_log.best_epochs(run.task, fine_tuning_log.read(run.task, run.paths))[0]
     fine_tuned = load_model(run.paths.fine_tuned(epoch), run.backbone, run.task, run.max_length, converted=False)
     plain = directory / "plain"
-    save_model(fine_tuned, load_tokenizer(str(adapler)), plain.with_suffix(".h5"))
+    save_directory(fine_tuned, load_tokenizer(str(adapler)), plain)
     contenders = tensorflow_contenders(plain, adapler)
     contenders += plain_contenders(("BERT", ""), fine_tuned, directory / "bert", adapler)
     contenders += adapler_contenders(adapler, run.arguments.scales, directory / "adapler")

@@ -191,7 +191,10 @@ def model_directory(model_path: Path) -> Path:
     """
     directory = directory_beside(model_path) if model_path.suffix == ".h5" else model_path
     if not (directory / "config.json").exists():
-        raise UserError(f"--MODEL_PATH {model_path}: no directory {directory} with a config.json; stage 3 writes one")
+        raise UserError(
+            f"--MODEL_PATH {model_path}: no directory {directory} with a config.json; stages 1 "
+            "and 3 write one for the epoch that they choose"
+        )
     return directory
 
 
@@ -264,12 +267,21 @@ def save_model(model: keras.Model, tokenizer: PreTrainedTokenizerBase, weights: 
     Raises:
         OSError: the stored weights are not those in memory; what stood under these names stays.
     """
+    save_directory(model, tokenizer, directory_beside(weights))
+    link(directory_beside(weights) / TF2_WEIGHTS_NAME, weights)
+
+
+def save_directory(model: keras.Model, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Writes a save_pretrained directory that needs nothing else.
+
+    Raises:
+        OSError: the stored weights are not those in memory; what stood under this name stays.
+    """
     model.config.project_version = VERSION
-    with atomic_directory(directory_beside(weights)) as temporary:
+    with atomic_directory(directory) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         verify_weights(model, temporary / TF2_WEIGHTS_NAME)
-    link(directory_beside(weights) / TF2_WEIGHTS_NAME, weights)
 
 
 def directory_beside(weights: Path) -> Path:

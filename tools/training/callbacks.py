@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -163,8 +164,10 @@ class KeepFineTuned(EpochEnd):
     def keep(self, epoch: int) -> None:
         save_weights(self.model, self.paths.fine_tuned(epoch))
         if len(self.history) == 1:
+            for earlier in self.paths.all_fine_tuned:  # of an earlier run
+                shutil.rmtree(directory_beside(earlier), ignore_errors=True)
             for earlier in set(self.paths.all_fine_tuned) - {self.paths.fine_tuned(epoch)}:
-                earlier.unlink()  # of an earlier run
+                earlier.unlink()
         scores = [{"validation": {m: e["validation"][m] for m in self.task.metrics}} for e in self.history]
         write_json(self.paths.fine_tuning_log, scores)
 

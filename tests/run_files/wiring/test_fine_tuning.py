@@ -28,6 +28,7 @@ from tests.stages import (
     run_stage,
     weights_of,
 )
+from tools.runtime.checkpoints import load_tokenizer, saved_max_length
 from tools.training import callbacks
 
 
@@ -56,6 +57,12 @@ def test_the_weights_of_every_epoch_are_kept_and_scored_on_all_of_dev(fine_tuned
         assert entry["validation"]["mean_lengths"] == pytest.approx([np.mean([len(ids) for ids in tokens])] * 4)
     best = max(entries, key=lambda entry: entry["validation"]["accuracy"])["epoch"]
     assert len(entries) == EPOCHS and fine_tuned.printed.splitlines()[-1] == str(where.fine_tuned(best))
+    assert [file for file in where.models.glob("bert_*") if file.is_dir()] == [where.fine_tuned(best).with_suffix("")]
+    saved = TFAdapLeRForSequenceClassification.from_pretrained(where.fine_tuned(best).with_suffix(""))
+    for name, weights in weights_of(saved).items():
+        assert np.array_equal(weights, fine_tuned.steps[3 * best - 1].after[name])
+    assert not saved.is_adapler and saved_max_length(where.fine_tuned(best).with_suffix("")) == 16
+    assert load_tokenizer(saved.name_or_path).tokenize("a") == ["a"]
 
 
 def test_micro_batches_and_no_clipping(place):

@@ -120,8 +120,11 @@ def test_a_mistyped_command_leaves_the_record_of_a_finished_run(stage, with_sali
 
 def test_a_new_run_replaces_all_epochs_of_the_run_before(stage, fine_tuned):
     shutil.copyfile(fine_tuned.fine_tuned(1), fine_tuned.fine_tuned(2))
+    directories = [weights.with_suffix("") for weights in fine_tuned.all_fine_tuned]
+    shutil.copytree(directories[0], directories[1])
     assert stage(FINE_TUNE, "--EPOCHS", 1, "--LEARNING_RATE", 0.01)[0] == 0
     assert fine_tuned.all_fine_tuned == [fine_tuned.fine_tuned(1)]
+    assert [directory.exists() for directory in directories] == [True, False]
 
 
 def test_stages_after_an_unfinished_stage_1_are_refused(stage, fine_tuned):
