@@ -188,21 +188,26 @@ def _checked_mask(inputs: dict, config: BertConfig) -> tf.Tensor:
     """Returns the attention mask, int32 [B, n].
 
     Raises:
-        ValueError: position 0 of an example, where the pooler reads [CLS], is masked; an input has more tokens than the
-            model has positions; a token id of an eager call is unknown (in a graph, TensorFlow checks the ids).
+        ValueError: the mask is of another shape than the tokens; position 0 of an example, where the pooler reads
+            [CLS], is masked; an input has more tokens than the model has positions; a token id of an eager call is
+            unknown (in a graph, TensorFlow checks the ids).
     """
     mask, message = attention_mask_of(inputs), "position 0 of every example must be [CLS] with attention mask 1"
+    ids = inputs["input_ids"]
+    tokens = inputs["inputs_embeds"] if ids is None else ids
+    if not mask.shape.is_compatible_with(tokens.shape[:2]):
+        raise ValueError(f"an attention mask of shape {tuple(mask.shape)} is not of {tuple(tokens.shape[:2])} tokens")
     length = mask.shape[1]
     if length == 0:
         raise ValueError(f"inputs have no tokens; {message}")
     if length is not None and length > config.max_position_embeddings:
         raise ValueError(f"an input of {length} tokens is longer than the {config.max_position_embeddings} positions")
     if not tf.executing_eagerly():
+        tf.debugging.assert_equal(tf.shape(mask), tf.shape(tokens)[:2], message="mask and tokens differ in shape")
         tf.debugging.assert_positive(mask[:, 0], message=message)
         return mask
     if not tf.reduce_all(mask[:, 0] > 0):
         raise ValueError(f"{message}; pad on the right")
-    ids = inputs["input_ids"]
     if ids is not None and tf.size(ids) > 0:
         low, high = int(tf.reduce_min(ids)), int(tf.reduce_max(ids))
         if low < 0 or high >= config.vocab_size:

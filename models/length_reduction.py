@@ -21,7 +21,7 @@ INFERENCE_LAMBDA = 1e20
 """Slope at which the soft removal is a step function and equals the hard removal; it has no useful gradient."""
 
 THETA_MIN = 1e-3
-"""Least weight of [CLS]: what keeps theta, its share, from vanishing."""
+"""Least weight of [CLS]: it keeps theta, the factor on [CLS]'s share, from vanishing."""
 
 _SMALLEST_MASK = 1e-6  # a mask value below it stays as it is
 _TINY = 1e-15

@@ -132,3 +132,14 @@ def test_left_padding_is_refused():
     for lr_mode in (False, True):
         with pytest.raises(ValueError, match="CLS"):
             tiny.make_model()({k: v[2:] for k, v in arrays.items()}, lr_mode=lr_mode)
+
+
+@pytest.mark.parametrize("rows, columns", [(1, 9), (3, 4), (3, 12)])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_mask_of_another_shape_than_the_tokens_is_refused(rows, columns, in_graph):
+    ids, mask, model = tf.ones((3, 9), tf.int32), tf.ones((rows, columns), tf.int32), tiny.make_model()
+    call = lambda ids, mask: model({"input_ids": ids, "attention_mask": mask}, lr_mode=True).lengths  # noqa: E731
+    if in_graph:
+        call = tf.function(call, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="mask"):
+        call(ids, mask)

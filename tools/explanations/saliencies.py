@@ -120,8 +120,7 @@ class SaliencyFiles:
 
         Raises:
             UserError: a file is missing or damaged, lacks a row of an example with these very tokens and label, or came
-                from
-                other weights than those that are there now.
+                from other weights than those that are there now.
         """
         try:
             matrix = np.load(self.matrix, mmap_mode="r", allow_pickle=False)

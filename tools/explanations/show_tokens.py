@@ -38,6 +38,11 @@ class ShowArguments:
             raise UserError(
                 "give one of --TEXT (with two texts for a pair), --INPUT, and --TASK with --SPLIT and --INDEX"
             )
+        idle = () if self.task else ("split", "data_dir") if self.input else ("split", "data_dir", "index", "count")
+        for name in idle:
+            if getattr(self, name) != getattr(ShowArguments, name):
+                source = "--INPUT" if self.input else "--TEXT"
+                raise UserError(f"--{name.upper()} has no use with {source}; leave one of them out")
         written = [file for file in (self.html, self.json) if file and self.input and file.exists()]
         if any(file.samefile(self.input) for file in written):
             raise UserError(f"{self.input} is the file of --INPUT; name another file for what is written")

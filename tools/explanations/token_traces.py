@@ -38,8 +38,8 @@ def traces(
         piece of it is left) and `contributions` (by layer: the largest of its pieces, 0 after it was dropped).
     """
     columns = [list(column) for column in zip(*examples, strict=True)]
-    limits = {"truncation": True, "max_length": max_length, "padding": True, "return_offsets_mapping": True}
-    encoded = tokenizer(*columns, **limits)
+    limits = {"truncation": True, "max_length": max_length, "padding": True, "padding_side": "right"}
+    encoded = tokenizer(*columns, return_offsets_mapping=True, **limits)
     offsets = encoded.pop("offset_mapping")
     inputs = {name: tf.constant(values, tf.int32) for name, values in encoded.items()}
     outputs = model(inputs, lr_mode=True, eta_scale=eta_scale)

@@ -134,7 +134,7 @@ def dev_set(arguments: ExportArguments, config) -> DevSet:
     task = HeldOutTaskArguments(**{name: getattr(arguments, name) for name in names})
     require_custom_columns(task)
     columned = replace(task, text_columns=config.text_columns)
-    return load_dev_set(columned, arguments.max_eval_examples, config.num_labels)
+    return load_dev_set(columned, arguments.max_eval_examples, config)
 
 
 def exported_config(name: str, model: TFAdapLeRForSequenceClassification, results: dict | None) -> dict:

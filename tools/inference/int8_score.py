@@ -10,9 +10,11 @@ import numpy as np
 import onnx_ir
 
 from models import TFAdapLeRForSequenceClassification
+from models.adapler_config import AdapLeRConfig
 from models.text_predictor import as_arrays
 from tools.common.errors import UserError
 from tools.data.rows import DataOptions, load_rows
+from tools.data.tasks import CUSTOM
 from tools.evaluation.intervals import paired_difference
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES, OnnxPredictor
@@ -38,19 +40,25 @@ class DevSet:
     labels: np.ndarray
 
 
-def load_dev_set(arguments: HeldOutTaskArguments, limit: int | None, outputs: int) -> DevSet:
+def load_dev_set(arguments: HeldOutTaskArguments, limit: int | None, config: AdapLeRConfig) -> DevSet:
     """The validation split of a task.
 
     Args:
         limit: most examples.
-        outputs: the model's number of outputs.
+        config: the model's.
 
     Raises:
         UserError: it cannot be read, or the model is of another task.
     """
     task = make_task(arguments)
-    if task.outputs != outputs:
-        raise UserError(f"--TASK {task.name} has {task.outputs} outputs, the model has {outputs}")
+    if task.outputs != config.num_labels:
+        raise UserError(f"--TASK {task.name} has {task.outputs} outputs, the model has {config.num_labels}")
+    if config.text_columns not in (None, list(task.text_columns)):
+        columns = " and ".join(task.text_columns), " and ".join(config.text_columns)
+        raise UserError(f"--TASK {task.name} has texts in {columns[0]}, the model was trained on {columns[1]}")
+    names, known = list(task.label_names), list(config.id2label.values())
+    if task.name != CUSTOM and names and names != known and not known[0].startswith("LABEL_"):
+        raise UserError(f"--TASK {task.name} has the labels {', '.join(names)}, the model has {', '.join(known)}")
     rows = load_rows(task, "validation", DataOptions(arguments.data_dir, max_eval_examples=limit))
     texts = list(zip(*(rows[column][:] for column in task.text_columns), strict=True))
     texts = [text if len(text) == 2 else text[0] for text in texts]
@@ -111,6 +119,8 @@ def describe(record: dict | None) -> str:
     layers = ", ".join(map(str, record["float32_layers"]))
     reason = f"in int8, they could cost {100 * ALLOWED_LOSS:g} points or more"
     kept = f"Layers {layers} (counted from 0) stay in float32: {reason}" if layers else "All layers are int8"
+    if record["low"] <= -ALLOWED_LOSS:
+        kept += f". Even so, int8 could cost {100 * ALLOWED_LOSS:g} points or more: use {MODEL_FILES['float32']}"
     return (
         f"Against float32, its {record['metric']} on {record['examples']} validation examples of {record['task']} "
         f"changes by {record['difference']:+.4f} (95 %: {record['low']:+.4f} to {record['high']:+.4f}). {kept}."

@@ -148,7 +148,7 @@ class ModelGraph:
     def embed(self, ids: ir.Value, attention_mask: ir.Value, types: ir.Value) -> tuple[ir.Value, Packing]:
         """Embeddings of the visible tokens, [T, H], and their packing.
 
-        Position 0 counts as visible: an example without a token would take the next one's place.
+        Position 0 counts as visible: otherwise, an example without a token would take the next one's place.
         """
         op, embeddings = self.op, self.model.bert.embeddings
         is_first = op.Equal(op.Range(0, op.Gather(op.Shape(ids), 1), 1), 0)

@@ -58,7 +58,6 @@ class OnnxPredictor(TextPredictor):
             self.id2label = {int(number): label for number, label in self.config["id2label"].items()}
             self.text_columns = self.config["text_columns"]
             self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-            self.tokenizer.enable_truncation(self.config["max_length"])
             self.tokenizer.no_padding()
         except Exception as error:  # tokenizers raises no narrower class
             raise UserError(f"{directory} is not a directory that export_onnx wrote: {error}") from error

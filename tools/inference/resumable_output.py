@@ -1,4 +1,4 @@
-"""What an interrupted run continues where it stopped: a file of JSON lines, or a folder of answers to files."""
+"""Output that an interrupted run can continue: a file of JSON lines, or a folder with a file of answers per input."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class TextScorer:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Arrays [rows] of text columns and any others -> the others, label [rows], score [rows], lengths [rows, L]."""
         texts = [batch[column] for column in self.text_columns]
-        answers = self.predictor(texts[0].tolist() if len(texts) == 1 else list(zip(*texts, strict=True)))
+        answers = self.predictor(list(texts[0]) if len(texts) == 1 else list(zip(*texts, strict=True)))
         others = {name: values for name, values in batch.items() if name not in self.text_columns}
         return others | {
             "label": np.array([answer["label"] for answer in answers]),

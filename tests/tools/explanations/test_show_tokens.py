@@ -68,6 +68,7 @@ def test_text_views(traced):
 def test_a_batch_of_traces_is_that_of_each_alone(saved_model, traced):
     model = TFAdapLeRForSequenceClassification.from_pretrained(saved_model)
     tokenizer = load_tokenizer(str(saved_model))
+    tokenizer.padding_side = "left"  # of some backbones; lr_mode needs [CLS] first
     (alone,) = traces(model, tokenizer, [[TEXTS[1]]], 9, eta_scale=0.5)
     together = traces(model, tokenizer, [[text] for text in TEXTS], 9, eta_scale=0.5)
     assert [row["texts"] for row in together] == [[text] for text in TEXTS]
@@ -131,6 +132,13 @@ def test_texts_come_from_one_place(flags, capsys):
     with pytest.raises(SystemExit, match="2"):
         parse([ShowArguments], "", ["--MODEL_PATH", "m", *flags.split()])
     assert "give one of --TEXT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", ["--TEXT a --INDEX 2", "--TEXT a --COUNT 2", "--INPUT b.csv --SPLIT test"])
+def test_flags_of_another_source_are_refused(flags, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parse([ShowArguments], "", f"--MODEL_PATH x {flags}".split())
+    assert exit_.value.code == 2 and f"{flags.split()[2]} has no use with {flags.split()[0]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags, words", [("--TEXT a b", "trained on text; 2 texts"), ("--INPUT no.csv", "no.csv")])

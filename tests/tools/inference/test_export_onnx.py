@@ -17,8 +17,9 @@ from models.text_classifier import run_model
 from tests.tiny_task import WORDS, run_here
 from tests.tools.inference.exports import RESULTS, TEXTS, changed_copy, export_model, results_of
 from tools.common.errors import UserError
-from tools.inference import onnx_agreement
+from tools.inference import int8_score, onnx_agreement
 from tools.inference.onnx_predictor import OnnxPredictor
+from tools.runtime.checkpoints import weights_checksum
 
 
 def test_the_directory_is_complete(exported):
@@ -181,6 +182,52 @@ def test_all_layers_are_in_int8_where_the_score_stays(saved_model, tmp_path):
     record = json.loads((exported / "config.json").read_text())["int8"]
     assert record["float32_layers"] == [] and record["examples"] == 10
     assert "All layers are int8." in (exported / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"text_columns": ["text"]}, "--TASK mrpc has texts in sentence1 and sentence2, the model was trained on text"),
+        (
+            {"text_columns": ["sentence1", "sentence2"], "id2label": {0: "bad", 1: "good"}},
+            "--TASK mrpc has the labels not_equivalent, equivalent, the model has bad, good",
+        ),
+    ],
+)
+def test_the_dev_set_of_another_task_is_refused(saved_model, tmp_path, config, message):
+    model = changed_copy(saved_model, tmp_path / "model", **config)
+    with pytest.raises(UserError, match=message):
+        export_model(model, tmp_path / "exported", task="mrpc", data_dir=tmp_path)
+
+
+def test_int8_that_could_lose_too_much_says_so(saved_model, tmp_path, monkeypatch):
+    """With all layers in float32 as well, because the word embeddings are int8."""
+    surely = {"difference": -0.01, "low": -0.02, "high": 0.0}
+    monkeypatch.setattr(int8_score, "paired_difference", lambda *_: surely)
+    model = decided_model(saved_model, tmp_path / "model")
+    exported = export_model(model, tmp_path / "exported", task="custom", data_dir=tmp_path)
+    said = "could cost 0.5 points or more. Even so, int8 could cost 0.5 points or more: use model.onnx."
+    assert said in (exported / "README.md").read_text()
+
+
+def test_the_card_of_a_plain_bert_has_scores_without_intervals(saved_model, tmp_path):
+    plain = changed_copy(saved_model, tmp_path / "model", plain=True)
+    results = json.loads(RESULTS.read_text())
+    results["bert"] |= {"model": "model.h5", "weights": weights_checksum(plain)}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    exported = export_model(plain, tmp_path / "exported", results=tmp_path / "results.json")
+    (row,) = [line for line in (exported / "README.md").read_text().splitlines() if line.startswith("| test")]
+    assert f"{results['bert']['test']['accuracy']:.4f}" in row and "to" not in row.split("|")[5]
+
+
+def test_exports_cut_long_texts_where_training_cut_them(saved_model, tmp_path):
+    directory = changed_copy(saved_model, tmp_path / "model")
+    BertTokenizerFast.from_pretrained(directory, truncation_side="left").save_pretrained(directory)
+    exported = export_model(directory, tmp_path / "exported")
+    text = "good film bad plot it was seen very bad good film a"
+    expected = BertTokenizerFast.from_pretrained(directory)(text, truncation=True, max_length=9)["input_ids"]
+    assert OnnxPredictor(exported).encode([text])[0].ids == expected
+    assert expected != BertTokenizerFast.from_pretrained(saved_model)(text, truncation=True, max_length=9)["input_ids"]
 
 
 def test_a_task_of_other_labels_is_refused(saved_model, tmp_path):

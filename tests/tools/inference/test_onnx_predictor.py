@@ -18,6 +18,7 @@ from tests.tools.inference.exports import TEXTS, changed_copy, export_model
 from tools.common.errors import UserError
 from tools.common.paths import ROOT
 from tools.inference.onnx_predictor import OnnxPredictor
+from tools.inference.text_scorer import TextScorer
 from tools.runtime.argument_parser import parse
 
 PAIRS = [("good film", "a very bad plot was seen"), ["it", ""], {"text": "the film", "text_pair": "was a good film"}]
@@ -73,6 +74,16 @@ def test_pairs(saved_model, tmp_path, columns):
     predictor, expected = OnnxPredictor(export_model(directory, tmp_path / "exported")), AdapLeRPredictor(directory)
     texts = PAIRS if columns else [*PAIRS, *TEXTS]
     assert_same_answers(predictor(texts, spans=True), expected(texts, spans=True))
+
+
+@pytest.mark.parametrize("texts", [np.array(TEXTS, object), TEXTS], ids=["array", "list"])
+def test_batches_of_columns_are_scored_for_engines(exported, texts):
+    """Columns as Ray, Beam and Spark have them; the others are handed on."""
+    answers = TextScorer(["text"], directory=exported)({"text": texts, "row": np.arange(len(TEXTS))})
+    expected = OnnxPredictor(exported)(TEXTS)
+    assert answers["label"].tolist() == [answer["label"] for answer in expected] and "text" not in answers
+    assert answers["lengths"].tolist() == [answer["lengths"] for answer in expected]
+    assert answers["row"].tolist() == list(range(len(TEXTS)))
 
 
 def test_one_text_and_no_texts(exported):
@@ -169,6 +180,7 @@ def test_wrong_precisions_and_directories_are_refused(exported, tmp_path):
 NO_TENSORFLOW = """
 import sys
 from tools.inference.onnx_predictor import OnnxPredictor
+from tools.inference.text_scorer import TextScorer
 OnnxPredictor(sys.argv[1])("good film")
 print(sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "transformers", "datasets"}))
 """
