@@ -8,6 +8,7 @@ from tests.faults.places import (
     CHOICE,
     DROPOUT,
     EPSILON,
+    EVERY_EPOCH,
     FINE_TUNING,
     FIT,
     GROUPED,
@@ -206,5 +207,19 @@ TRAINING_FAULTS = (
         "is_same = facts.items() <= earlier.items()",
         "is_same = True",
         ("tests/tools/runtime/test_stages_together.py::test_an_evaluation_of_one_split_keeps_the_others",),
+    ),
+    Fault(
+        "the last epoch in the directory of the best",
+        "run_files/run_classification_bert.py",
+        "    load_weights(model, best)\n",
+        "",
+        EVERY_EPOCH,
+    ),
+    Fault(
+        "a fine-tuned model of an earlier run kept",
+        CALLBACKS,
+        "shutil.rmtree(directory_beside(earlier), ignore_errors=True)",
+        "pass",
+        ("tests/tools/runtime/test_bad_input.py::test_a_new_run_replaces_all_epochs_of_the_run_before",),
     ),
 )

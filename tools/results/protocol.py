@@ -6,7 +6,8 @@ import pandas
 
 from tools.results.result_files import LAYOUT, Results, aim, best_epoch, kind
 from tools.results.seed_means import ENOUGH_SEEDS, join
-from tools.results.verdict import GENERATED, listing
+from tools.results.verdict import GENERATED
+from tools.results.words import listing
 
 PARTS = LAYOUT["parts"]
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from tools.results.result_files import Results
 from tools.results.seed_means import interval_over_seeds
-from tools.results.verdict import GENERATED, listing
+from tools.results.verdict import GENERATED
+from tools.results.words import listing
 
 CHANCE = "random"
 FEWER, MORE, UNCLEAR = "fewer than", "more than", "not distinguishable from"
@@ -65,7 +66,8 @@ def claim(records: list[dict]) -> str:
     if worse_than_chance:
         held = "did not hold"
     elif FEWER in found:
-        held = "held" if len(found) == 1 else "held in part"
+        count = sum(map(len, methods.values()))
+        held = "held" if len(found) == 1 else f"held against {len(methods[FEWER])} of {count} methods"
     else:
         held = "did not hold" if MORE in found else "is undecided"
     verdicts = "; ".join(f"{verdict} those of {listing(methods[verdict])}" for verdict in found)

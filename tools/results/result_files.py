@@ -56,6 +56,7 @@ def read_folder(folder: Path) -> Results:
     folders = folder, folder / "ablation", folder / "tried"
     results, ablation, superseded = (read_results(sorted(path.glob("*.json"))) for path in folders)
     runs = [result for result in results if kind(result) == "run" and "splits" in result]
+    add_constants(runs, ablation)
     older = [result for result in results if kind(result) == "run" and "splits" not in result]
     others = [result for result in results if kind(result) != "run"]
     looks = folder / "test_looks.toml"
@@ -67,6 +68,23 @@ def read_folder(folder: Path) -> Results:
         [result for result in others if not is_current(result, runs)],
         tomllib.loads(looks.read_text(encoding="utf-8"))["look"] if looks.exists() else [],
     )
+
+
+def add_constants(runs: list[dict], others: list[dict]) -> None:
+    """Gives runs of before summaries had it the score of the best constant answer, from another run on the same split.
+
+    It depends on the task's labels alone.
+    """
+    known = {}
+    for run in runs + others:
+        for split, values in run["splits"].items():
+            if "constant" in values:
+                known[run["task"], split, values["examples"]] = values["constant"]
+    for run in runs:
+        for split, values in run["splits"].items():
+            key = run["task"], split, values["examples"]
+            if key in known:
+                values["constant"] = known[key]
 
 
 def read_results(files: Sequence[Path]) -> list[dict]:
@@ -148,6 +166,7 @@ def split_records(summary: dict) -> list[dict]:
     """One record a split, with the run's values and those of the split; without scores where labels are unknown."""
     records, metric = [], summary["metric"]
     settings = training_values(summary["settings"]["train_adapler"])
+    settings["fine_tuned_from"] = summary["settings"]["fine_tune"].get("initial_model_path") or "backbone"
     for split, scores in summary["adapler"].items():
         if isinstance(scores, dict):
             tokens = ", ".join(f"{length:.1f}" for length in scores["mean_lengths"])

@@ -90,8 +90,13 @@ def run_values(run: dict) -> dict:
     record = scored.get("test", scored.get("validation"))
     stages = [f"{stage} {setting(settings)}" for stage, settings in run["settings"].items()]
     values = {**record, **run["splits"][record["split"]], "target_speedup": run["target_speedup"] or 0}
-    values["cost"] = sum(run["seconds"].values()) / run["seconds"]["fine_tune"]
+    values["cost"] = training_cost(run)
     return {**values, "rows": str(record["rows"]), "setting": "; ".join(stages), "run": run}
+
+
+def training_cost(run: dict) -> float:
+    """Time of fine-tuning, saliencies and AdapLeR over that of fine-tuning alone."""
+    return sum(run["seconds"].values()) / run["seconds"]["fine_tune"]
 
 
 def certainty(interval: dict) -> str:

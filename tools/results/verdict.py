@@ -5,7 +5,8 @@ from __future__ import annotations
 from tools.results.alternatives import SIZES, frame, milliseconds
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
-from tools.results.seed_means import ENOUGH_SEEDS, certainty, interval_over_seeds, seed_records
+from tools.results.seed_means import ENOUGH_SEEDS, certainty, interval_over_seeds, seed_records, training_cost
+from tools.results.words import listing, span
 
 TEXTS = LAYOUT["verdict"]
 GENERATED = "demo"
@@ -84,8 +85,8 @@ def verdict(results: Results) -> str:
     records = task_records(results)
     with_times = [record for record in records if ("TensorFlow", ONE) in record["gains"]]
     sentences = {
-        "Gain and cost": gain(records) if records else TEXTS["no_runs"],
         "Goals": goals(records) if records else TEXTS["no_runs"],
+        "Gain and cost": gain(records) if records else TEXTS["no_runs"],
         "Time": time_sentence(with_times) if with_times else TEXTS["no_times"],
         "Against plain BERT in int8": against_int8(results, with_times) if with_times else TEXTS["no_times"],
         "Against smaller models": beaten_by(results, with_times) if with_times else TEXTS["no_times"],
@@ -136,7 +137,13 @@ def gain(records: list[dict]) -> str:
     scores = listing([f"{TEXTS['certainty'][name]} {listing(tasks)}" for name, tasks in groups.items()])
     speedups = span({record["task"]: record["speedup"] for record in records}, "{:.2f}")
     training = span({record["task"]: record["cost"] for record in records}, "{:.1f}")
-    return f"{TEXTS['gain'].format(speedups=speedups, training=training, scores=scores)} {dev_losses(records)}"
+    runs = {f"{run['task']} {run['seed']}": run for record in records for run in record["runs"]}
+    times = [sum(run["seconds"].values()) for run in runs.values()]
+    values = {"single": span({name: training_cost(run) for name, run in runs.items()}, "{:.1f}")}
+    values |= {"shortest": min(times) / 60, "longest": max(times) / 3600}
+    return (
+        f"{TEXTS['gain'].format(speedups=speedups, training=training, scores=scores, **values)} {dev_losses(records)}"
+    )
 
 
 def dev_losses(records: list[dict]) -> str:
@@ -151,18 +158,11 @@ def dev_losses(records: list[dict]) -> str:
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
     """How many times as fast AdapLeR is on an engine for one text, in large batches, and in the best ones: spans."""
-    batches = {"one": ONE, "many": BATCH, "best": BEST}
+    batches = {"one": ONE, "many": BATCH, "best": BEST, "unpadded": UNPADDED}
     return {
         name: span({record["task"]: record["gains"][engine, batch] for record in records}, "{:.2f}") + " times"
         for name, batch in batches.items()
     }
-
-
-def span(values: dict[str, float], number: str) -> str:
-    """The smallest and the largest value, with their tasks."""
-    ordered = sorted((value, task) for task, value in values.items())
-    ends = dict.fromkeys((ordered[0], ordered[-1]))  # one, if there is one value
-    return " to ".join(f"{number.format(value)} ({task})" for value, task in ends)
 
 
 def time_sentence(records: list[dict]) -> str:
@@ -225,7 +225,8 @@ def beaten_by(results: Results, records: list[dict]) -> str:
             if better := better_model(timed(results, record)[0], batch):
                 tasks.append(TEXTS["beaten"].format(task=record["task"], **better))
     one, many = (listing(tasks) or "on no task" for tasks in beaten.values())
-    sentences = [TEXTS["smaller"].format(batch=BATCH, beaten_one=one, beaten=many)]
+    seeds = listing(sorted({str(record["timed_seed"]) for record in records}))
+    sentences = [TEXTS["smaller"].format(batch=BATCH, beaten_one=one, beaten=many, seeds=seeds)]
     return " ".join([*sentences, *filter(None, (unlearned(timed(results, record)[0], record) for record in records))])
 
 
@@ -339,8 +340,3 @@ def is_cut(record: dict) -> bool:
 def every_or(tasks: list[str], records: list[dict]) -> str:
     """The names of the tasks, or that they are all of several, or none."""
     return TEXTS["every"] if 1 < len(tasks) == len(records) else listing(tasks) or "no task"
-
-
-def listing(names: list[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

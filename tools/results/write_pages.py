@@ -26,10 +26,8 @@ from tools.results.verdict import (
     beaten_by,
     cost_of_nothing,
     int8_losses,
-    listing,
     on_front,
     short_requests,
-    span,
     task_records,
     time_of_flops,
     timed,
@@ -37,6 +35,7 @@ from tools.results.verdict import (
     verdict,
     without_data,
 )
+from tools.results.words import listing, span
 
 COLUMNS, PARTS, PAGES = LAYOUT["columns"], LAYOUT["parts"], LAYOUT["pages"]
 COMMAND_FLAGS = ("target_speedup", "gamma", "phi", "max_length", "max_train_examples", "max_eval_examples")
@@ -94,7 +93,10 @@ def speeds(results: Results, records: list[dict]) -> list[str]:
     singles = {task: alternatives.timed_texts(count, ONE) for task, count in texts.items()}
     table = markdown(records, COLUMNS["speed"])
     more = " ".join([unpadded_sentence(records), on_front(results, records), int8_losses(results, records)])
-    introduction = PARTS["speeds"].format(timed_texts=span(texts, "{}"), singles=span(singles, "{}"))
+    found = [timed(results, record)[0] for record in records]
+    where = {"machines": listing(sorted({result["machine"].split(", Python")[0] for result in found}))}
+    where["versions"] = listing(sorted({result["settings"]["onnxruntime"] for result in found}))
+    introduction = PARTS["speeds"].format(timed_texts=span(texts, "{}"), singles=span(singles, "{}"), **where)
     return [introduction, table, " ".join(more.split())]
 
 

@@ -203,7 +203,7 @@ def test_flags_of_a_setting():
 def test_cells_of_the_table_of_a_run():
     summary = {
         **{"metric": "f1", "seconds": {"fine_tune": 1, "store_saliencies": 2, "train_adapler": 3.4}},
-        "settings": {"train_adapler": SETTINGS},
+        "settings": {"train_adapler": SETTINGS, "fine_tune": {"initial_model_path": "bert_imdb_1.h5"}},
         "bert": {"validation": {"f1": 0.8}, "test": {}},
         "adapler": {
             "validation": {
@@ -222,7 +222,8 @@ def test_cells_of_the_table_of_a_run():
     assert lines[-1] == "Times: fine-tuning 1 s, saliencies 2 s, training AdapLeR 3 s."
     (_, row) = cells(tables.superseded_table([summary | {"backbone": "b", "seed": 1, "commit": "c"}]))
     assert row[:7] == ["b", "1", "50", "", "2", "gamma 0.1, phi 0.2", "0.001, default, 0.5"]
-    assert row[7:] == ["pretrained", "64", "validation", "9.0", "f1", "0.8000", "0.7000", "2.00x", "c"]
+    assert row[7:9] == ["bert_imdb_1.h5", "pretrained"]
+    assert row[9:] == ["64", "validation", "9.0", "f1", "0.8000", "0.7000", "2.00x", "c"]
 
 
 def test_cells_of_the_tables_of_points():

@@ -47,7 +47,8 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     assert f"In TensorFlow, {spans}. A part" in times
     assert times.endswith(f"suits each model best (1, 8 or 32), AdapLeR is {span} as fast.")
     int8 = sentence(folder, "Against plain BERT in int8")
-    assert f"Both in ONNX int8, {spans}; with the batch size that suits each model best, {span}." in int8
+    best = f"with the batch size that suits each model best, {span}, and in batches of 32 without padding {unpadded}."
+    assert f"Both in ONNX int8, {spans}; {best}" in int8
     page = texts_of(folder)["RESULTS.md"]
     unpadded = f"a batch of 32 {unpadded} as fast as plain BERT in TensorFlow and {unpadded} in ONNX int8."
     assert unpadded in page
@@ -86,7 +87,9 @@ def test_the_best_batch_size_of_each_model_counts(tmp_path):
     text = sentence(made, "Time")
     assert "one text 1.20 (mrpc) times" in text and "32 texts at a time 5.00 (mrpc) times" in text
     assert text.endswith("AdapLeR is 2.00 (mrpc) times as fast.")
-    assert sentence(made, "Against plain BERT in int8").endswith("each model best, 2.00 (mrpc) times.")
+    assert sentence(made, "Against plain BERT in int8").endswith(
+        "each model best, 2.00 (mrpc) times, and in batches of 32 without padding 1.50 (mrpc) times."
+    )
 
 
 def test_a_task_whose_smaller_models_learned_nothing_is_named(tmp_path):
@@ -96,6 +99,30 @@ def test_a_task_whose_smaller_models_learned_nothing_is_named(tmp_path):
         made = write_results(tmp_path / f"{constant}", [run, alternatives_of(run, layers_score=0.88)])
         text = "On mrpc, no smaller plain model is more than 1 point above the best answer"
         assert (text in sentence(made, "Against smaller models")) == is_named
+
+
+def test_a_constant_answer_is_taken_from_a_run_of_the_same_examples(tmp_path):
+    """A run of before it was recorded has that of another, which only compares settings."""
+    run, compared, other = (run_of("mrpc", seed, 2.0) for seed in (22, 25, 26))
+    del run["splits"]["test"]["constant"]
+    compared["splits"]["test"]["constant"], other["splits"]["test"] = 0.61, other["splits"]["test"] | {"constant": 0.4}
+    other["splits"]["test"]["examples"] = 5
+    folder = write_results(tmp_path / "made", [run])
+    write_results(folder / "ablation", [compared, other])
+    (found,) = read_folder(folder).runs
+    assert found["splits"]["test"]["constant"] == 0.61
+    assert "same for every example scores 61.0 on mrpc." in texts_of(folder)["RESULTS.md"]
+
+
+def test_the_time_of_training_has_the_extremes_of_the_runs(tmp_path):
+    runs = [run_of("mrpc", 22, 2.0), run_of("sst2", 23, 2.0)]
+    runs[0]["seconds"] = {"fine_tune": 1000, "store_saliencies": 200, "train_adapler": 1800}
+    runs[1]["seconds"] = {"fine_tune": 2000, "store_saliencies": 1000, "train_adapler": 6000}
+    text = sentence(write_results(tmp_path / "made", runs), "Gain and cost")
+    assert (
+        "3.0 (mrpc) to 4.5 (sst2) times the training time (means; single runs 3.0 (mrpc 22) to 4.5 (sst2 23)," in text
+    )
+    assert "of 50 minutes to 2.5 hours, on" in text
 
 
 def test_a_constant_answer_that_one_seed_recorded_is_shown(tmp_path):
@@ -187,7 +214,7 @@ def test_the_claim_is_told_as_it_is():
         ({"saliency": fewer, "rollout": fewer}, "held. AdapLeR's are fewer than those of “saliency” and “rollout”."),
         (
             {"saliency": fewer, "rollout": more},
-            "held in part. AdapLeR's are fewer than those of “saliency”; more than those of “rollout”.",
+            "held against 1 of 2 methods. AdapLeR's are fewer than those of “saliency”; more than those of “rollout”.",
         ),
         (
             {"saliency": more, "rollout": unclear},
