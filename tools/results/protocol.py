@@ -6,6 +6,7 @@ import pandas
 
 from tools.results.result_files import LAYOUT, Results, aim, best_epoch, kind
 from tools.results.seed_means import ENOUGH_SEEDS, join
+from tools.results.variants import other_settings
 from tools.results.verdict import GENERATED
 from tools.results.words import listing
 
@@ -18,7 +19,13 @@ def protocol(results: Results) -> str:
     with_target = [run for run in results.runs if run["target_speedup"] and run["task"] != GENERATED]
     uncorrected = [run for run in with_target if not any("correction" in epoch for epoch in epochs_of(run))]
     rising = [run for run in with_target if best_epoch(run) == run["settings"]["fine_tune"]["epochs"]]
+    compared = {}
+    for task in results.tasks:
+        if others := other_settings([run for run in results.runs + results.ablation if run["task"] == task]):
+            compared[task] = f"{task}: {others}"
     lines = [text]
+    if compared:
+        lines.append(PARTS["compared"].format(list="; ".join(compared.values()), seeds=ENOUGH_SEEDS))
     if rising:
         lines.append(PARTS["rising"].format(count=len(rising), all=len(with_target), list=names_of(rising)))
     if uncorrected:

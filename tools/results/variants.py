@@ -7,6 +7,7 @@ import pandas
 from tools.common.markdown import markdown
 from tools.results.result_files import LAYOUT, in_points, setting, training_values
 from tools.results.seed_means import ENOUGH_SEEDS, interval_over_seeds, join
+from tools.results.words import listing
 
 
 def variants_table(runs: list[dict]) -> str:
@@ -40,6 +41,27 @@ def variant_records(runs: list[dict]) -> list[dict]:
             record |= {"than_first": "" if seeds is first else score_difference(seeds, first)}
             records.append(record | in_points(interval_over_seeds(group.to_dict("records"), "difference")))
     return records
+
+
+def other_settings(runs: list[dict]) -> str:
+    """What settings other than the recipe's score beside it on the same seeds, in words; empty without any."""
+    first, *others = variant_records(runs) or [{}]
+    compared = [record for record in others if record["than_first"]]
+    return listing([f"{in_words(record, first)} {record['than_first']}" for record in compared])
+
+
+def in_words(record: dict, first: dict) -> str:
+    """How a setting differs from the first."""
+    if record["target_speedup"] is None:
+        return f"the published settings (at {record['speedup']:.2f}x)"
+    words = {
+        "target_speedup": f"{record['target_speedup']:g}x",
+        "start": f"from the {record['start']} weights",
+        "learns_from": "labels alone" if record["learns_from"] == "labels" else f"from {record['learns_from']}",
+        "epochs": f"{record['epochs']} epochs",
+        "rates": f"rates {record['rates']}",
+    }
+    return " and ".join(text for name, text in words.items() if record[name] != first[name]) or "other flags"
 
 
 def score_difference(seeds: dict[int, dict], others: dict[int, dict]) -> str:

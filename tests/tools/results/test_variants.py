@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.tools.results.made_results import published_of, run_of, tried_of
-from tools.results.variants import variant_records, variants_table
+from tools.results.variants import other_settings, variant_records, variants_table
 
 
 def runs_of(*seeds: int) -> list[dict]:
@@ -92,3 +92,21 @@ def test_stopped_runs_and_single_settings_are_left_out():
     runs[0]["tried"] = runs[0]["tried"][:1]
     assert len(variant_records(runs[:1])) == 1 and variants_table(runs[:1]) == ""
     assert variants_table([]) == ""
+
+
+def test_other_settings_are_told_in_words():
+    runs = runs_of(22, 23, 24)
+    for run in runs:
+        run["tried"][1]["settings"]["epochs"] = 3
+        for tried, score in zip(run["tried"], (0.89, 0.85, 0.9), strict=False):
+            tried["trimmed"]["score"] = score
+    labels, weights, published = (
+        "3 epochs -4.0",
+        "from the pretrained weights +1.0",
+        "published settings (at 1.90x) -1.0",
+    )
+    text = other_settings(runs)
+    assert text.startswith("labels alone and ") and " and the published" in text
+    assert all(words in text for words in (labels, weights, published))
+    assert other_settings(runs[:2]) == "labels alone and 3 epochs -4.0 and from the pretrained weights +1.0"
+    assert other_settings([]) == "" == other_settings([runs[0] | {"tried": runs[0]["tried"][:1]}])

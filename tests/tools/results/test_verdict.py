@@ -59,7 +59,7 @@ def test_sentences_of_the_verdict(folder, tmp_path):
     assert "on the Pareto front of score and time at 2 or more values of `eta_scale` on sst2. From" in page
     missing = sentence(folder, "What was not measured")
     assert "6 layers of 384 units" in missing
-    assert "Training without a target" in missing and "all training rows of" not in missing
+    assert "Test scores of training without a target" in missing and "all training rows of" not in missing
     assert missing.endswith(
         "Times of hatexplain, imdb, mrpc and scitail; 3 seeds of ag_news, hatexplain, imdb, mrpc and scitail, whose "
         "intervals therefore leave out how seeds differ; the paper's tasks mnli, qnli and dbpedia."
