@@ -196,7 +196,7 @@ def _checked_mask(inputs: dict, config: BertConfig) -> tf.Tensor:
     ids = inputs["input_ids"]
     tokens = inputs["inputs_embeds"] if ids is None else ids
     if not mask.shape.is_compatible_with(tokens.shape[:2]):
-        raise ValueError(f"an attention mask of shape {tuple(mask.shape)} is not of {tuple(tokens.shape[:2])} tokens")
+        raise ValueError(f"the attention mask has shape {mask.shape}, the tokens have {tokens.shape[:2]}")
     length = mask.shape[1]
     if length == 0:
         raise ValueError(f"inputs have no tokens; {message}")

@@ -9,6 +9,7 @@ import pytest
 
 from tests import layout_rules, mutations
 from tools.common.paths import ROOT
+from tools.common.provenance import VERSION
 from tools.data.tasks import CUSTOM, TABLE
 from tools.runtime import forward_flags
 
@@ -172,3 +173,8 @@ def test_every_fault_has_its_place_in_the_sources_and_its_tests():
             file, *names = re.sub(r"\[.*\]$", "", test).split("::")
             text = (ROOT / file).read_text(encoding="utf-8")
             assert all(re.search(rf"^ *(def|class) {name}\b", text, re.MULTILINE) for name in names), test
+
+
+def test_the_citation_has_the_projects_version():
+    assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {VERSION}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from tools.common.errors import UserError
-from tools.runtime.argument_parser import argument_group, flag, parse
+from tools.runtime.argument_parser import argument_group, flag, given, parse
 from tools.runtime.argument_types import NonNegativeInt, PositiveInt, Split
 
 MOST_TEXTS = 100
@@ -39,10 +39,8 @@ class ShowArguments:
                 "give one of --TEXT (with two texts for a pair), --INPUT, and --TASK with --SPLIT and --INDEX"
             )
         idle = () if self.task else ("split", "data_dir") if self.input else ("split", "data_dir", "index", "count")
-        for name in idle:
-            if getattr(self, name) != getattr(ShowArguments, name):
-                source = "--INPUT" if self.input else "--TEXT"
-                raise UserError(f"--{name.upper()} has no use with {source}; leave one of them out")
+        for name in given(self, idle):
+            raise UserError(f"{name} has no use with {'--INPUT' if self.input else '--TEXT'}; leave one of them out")
         written = [file for file in (self.html, self.json) if file and self.input and file.exists()]
         if any(file.samefile(self.input) for file in written):
             raise UserError(f"{self.input} is the file of --INPUT; name another file for what is written")

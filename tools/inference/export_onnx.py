@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tools.common.errors import UserError
-from tools.runtime.argument_parser import argument_group, flag, parse
+from tools.runtime.argument_parser import argument_group, flag, given, parse
 from tools.runtime.argument_types import PositiveInt
 from tools.runtime.arguments import SAME_HOLD_OUT, HeldOutTaskArguments
 
@@ -42,9 +42,9 @@ class ExportArguments:
     contributions: bool = flag("add an output: the contribution of each token at each layer", False)
 
     def __post_init__(self):
-        idle = [name for name in TASK_FLAGS if getattr(self, name) != getattr(ExportArguments, name)]
+        idle = given(self, TASK_FLAGS)
         if idle and self.task is None:
-            raise UserError(f"--{idle[0].upper()} has no use without --TASK; add --TASK, or leave it out")
+            raise UserError(f"{idle[0]} has no use without --TASK; add --TASK, or leave it out")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ def protocol(results: Results) -> str:
         if others := other_settings([run for run in results.runs + results.ablation if run["task"] == task]):
             compared[task] = f"{task}: {others}"
     lines = [text]
+    if with_target and all(s.get("mixed_precision") for run in with_target for s in run["settings"].values()):
+        lines.append(PARTS["precision"])
     if compared:
         lines.append(PARTS["compared"].format(list="; ".join(compared.values()), seeds=ENOUGH_SEEDS))
     if rising:

@@ -157,7 +157,7 @@ def dev_losses(records: list[dict]) -> str:
 
 
 def gains_of(records: list[dict], engine: str) -> dict[str, str]:
-    """How many times as fast AdapLeR is on an engine for one text, in large batches, and in the best ones: spans."""
+    """How many times as fast AdapLeR is on an engine for one text and for batches: large, best, unpadded; spans."""
     batches = {"one": ONE, "many": BATCH, "best": BEST, "unpadded": UNPADDED}
     return {
         name: span({record["task"]: record["gains"][engine, batch] for record in records}, "{:.2f}") + " times"

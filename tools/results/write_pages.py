@@ -89,13 +89,13 @@ def headline(results: Results, link: str) -> list[str]:
 
 def speeds(results: Results, records: list[dict]) -> list[str]:
     """The table of times, and how many texts they are of."""
-    texts = {record["task"]: timed(results, record)[0]["settings"]["timed_texts"] for record in records}
+    found = {record["task"]: timed(results, record)[0] for record in records}
+    texts = {task: result["settings"]["timed_texts"] for task, result in found.items()}
     singles = {task: alternatives.timed_texts(count, ONE) for task, count in texts.items()}
     table = markdown(records, COLUMNS["speed"])
     more = " ".join([unpadded_sentence(records), on_front(results, records), int8_losses(results, records)])
-    found = [timed(results, record)[0] for record in records]
-    where = {"machines": listing(sorted({result["machine"].split(", Python")[0] for result in found}))}
-    where["versions"] = listing(sorted({result["settings"]["onnxruntime"] for result in found}))
+    where = {"machines": listing(sorted({result["machine"].split(", Python")[0] for result in found.values()}))}
+    where["versions"] = listing(sorted({result["settings"]["onnxruntime"] for result in found.values()}))
     introduction = PARTS["speeds"].format(timed_texts=span(texts, "{}"), singles=span(singles, "{}"), **where)
     return [introduction, table, " ".join(more.split())]
 

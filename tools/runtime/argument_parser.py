@@ -93,3 +93,8 @@ def parse(
 def field_names(groups: Sequence[type]) -> set[str]:
     """The flags of the groups, in lower case."""
     return {field.name for group in groups for field in dataclasses.fields(group)}
+
+
+def given(arguments: Any, names: Sequence[str]) -> list[str]:
+    """Those of the optional flags that do not have their defaults, as they are typed."""
+    return [f"--{name.upper()}" for name in names if getattr(arguments, name) != getattr(type(arguments), name)]

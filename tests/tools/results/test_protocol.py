@@ -58,3 +58,13 @@ def test_runs_that_compare_settings_are_in_their_table_and_in_no_mean(tmp_path):
     places = [page.index(text) for text in ("mrpc, minilm, seed 22", "Trained to compare", "mrpc, minilm, seed 25")]
     assert places == sorted(places)
     assert read_folder(folder).tasks == ["mrpc"]
+
+
+def test_the_arithmetic_of_training_is_said_where_all_runs_share_it(tmp_path):
+    runs = [run_of("mrpc", 22, 2.0), run_of("sst2", 22, 2.0)]
+    for run in runs:
+        for settings in run["settings"].values():
+            settings["mixed_precision"] = True
+    assert "- All training is in mixed precision" in page_of(write_results(tmp_path / "made", runs))
+    runs[1]["settings"]["fine_tune"]["mixed_precision"] = False
+    assert "mixed precision" not in page_of(write_results(tmp_path / "other", runs))
