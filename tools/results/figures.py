@@ -17,7 +17,7 @@ from tools.common.atomic_files import atomic_write
 from tools.results import alternatives
 from tools.results.alternatives import ONE_POINT
 from tools.results.rationales import agreement_records
-from tools.results.result_files import LAYOUT, Results, aim
+from tools.results.result_files import LAYOUT, Results, aim, is_other_target
 from tools.results.verdict import task_records
 
 COLOURS = LAYOUT["colours"]
@@ -90,9 +90,10 @@ def draw_rationales(table: pandas.DataFrame) -> Figure:
 
 
 def tradeoff_rows(runs: list[dict]) -> list[dict]:
-    """Each epoch and the chosen point on validation: FLOPs speedup, score and difference from the fine-tuned model.
+    """Each epoch and the chosen points on validation: FLOPs speedup, score and difference from the fine-tuned model.
 
-    Scores and differences are in points; the fine-tuned model is that of the same seed.
+    Chosen are a run's model and those of the same recipe at other targets. Scores and differences are in points; the
+    fine-tuned model is that of the same seed.
     """
     rows = []
     for run in runs:
@@ -101,7 +102,10 @@ def tradeoff_rows(runs: list[dict]) -> list[dict]:
         for tried in run["tried"]:
             epochs = [log["validation"] for log in tried["epochs"]]
             points += [(f"epochs, {aim(tried['settings'])}", log["speedup"], log[metric], {}) for log in epochs]
-        points.append((f"chosen, seed {run['seed']}", chosen["speedup"], chosen["score"], chosen))
+        recipe = run["settings"]["train_adapler"]
+        tried = [tried for tried in run["tried"] if "trimmed" in tried]
+        finals = [chosen, *(t["trimmed"] for t in tried if is_other_target(t["settings"], recipe))]
+        points += [(f"chosen, seed {run['seed']}", final["speedup"], final["score"], final) for final in finals]
         for series, speedup, score, interval in points:
             ends = {end: 100 * interval[end] for end in ("low", "high") if interval}
             values = {"task": run["task"], "metric": metric, "seed": run["seed"], "series": series}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas
 
 from tools.results.result_files import LAYOUT, Results, aim, best_epoch, kind
 from tools.results.seed_means import ENOUGH_SEEDS, join
-from tools.results.variants import other_settings
+from tools.results.variants import other_settings, other_targets
 from tools.results.verdict import GENERATED
 from tools.results.words import listing
 
@@ -19,20 +21,26 @@ def protocol(results: Results) -> str:
     with_target = [run for run in results.runs if run["target_speedup"] and run["task"] != GENERATED]
     uncorrected = [run for run in with_target if not any("correction" in epoch for epoch in epochs_of(run))]
     rising = [run for run in with_target if best_epoch(run) == run["settings"]["fine_tune"]["epochs"]]
-    compared = {}
-    for task in results.tasks:
-        if others := other_settings([run for run in results.runs + results.ablation if run["task"] == task]):
-            compared[task] = f"{task}: {others}"
+    compared = by_task(results, other_settings)
+    curves = by_task(results, other_targets)
     lines = [text]
     if with_target and all(s.get("mixed_precision") for run in with_target for s in run["settings"].values()):
         lines.append(PARTS["precision"])
     if compared:
-        lines.append(PARTS["compared"].format(list="; ".join(compared.values()), seeds=ENOUGH_SEEDS))
+        lines.append(PARTS["compared"].format(list=compared, seeds=ENOUGH_SEEDS))
+    if curves:
+        lines.append(PARTS["curves"].format(list=curves))
     if rising:
         lines.append(PARTS["rising"].format(count=len(rising), all=len(with_target), list=names_of(rising)))
     if uncorrected:
         lines.append(PARTS["uncorrected"].format(list=names_of(uncorrected)))
     return "\n".join(lines)
+
+
+def by_task(results: Results, told: Callable[[list[dict]], str]) -> str:
+    """What is told of the runs of each task, those of an ablation included: `mrpc: ...; sst2: ...`."""
+    texts = {t: told([run for run in results.runs + results.ablation if run["task"] == t]) for t in results.tasks}
+    return "; ".join(f"{task}: {text}" for task, text in texts.items() if text)
 
 
 def names_of(runs: list[dict]) -> str:

@@ -143,6 +143,13 @@ def setting(settings: dict) -> str:
     return flags(settings | {"initial_model_path": bool(settings.get("initial_model_path"))})
 
 
+def is_other_target(settings: dict, recipe: dict) -> bool:
+    """Whether a run of stage 3 has the recipe's settings but for another target speedup."""
+    target = recipe.get("target_speedup")
+    differs = settings.get("target_speedup") not in (None, target)
+    return differs and setting(settings | {"target_speedup": target}) == setting(recipe)
+
+
 def aim(settings: dict) -> str:
     """What a run of stage 3 was trained for: a speedup, or weights of the losses."""
     if settings.get("target_speedup"):

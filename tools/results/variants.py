@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas
 
 from tools.common.markdown import markdown
-from tools.results.result_files import LAYOUT, in_points, setting, training_values
+from tools.results.result_files import LAYOUT, in_points, is_other_target, setting, training_values
 from tools.results.seed_means import ENOUGH_SEEDS, interval_over_seeds, join
 from tools.results.words import listing
 
@@ -44,10 +44,20 @@ def variant_records(runs: list[dict]) -> list[dict]:
 
 
 def other_settings(runs: list[dict]) -> str:
-    """What settings other than the recipe's score beside it on the same seeds, in words; empty without any."""
+    """What settings other than the recipe's score beside it on the same seeds, in words; empty without any.
+
+    The recipe at another target is no other setting.
+    """
     first, *others = variant_records(runs) or [{}]
-    compared = [record for record in others if record["than_first"]]
+    compared = [record for record in others if record["than_first"] and not record["is_other_target"]]
     return listing([f"{in_words(record, first)} {record['than_first']}" for record in compared])
+
+
+def other_targets(runs: list[dict]) -> str:
+    """What the recipe costs against fine-tuning at targets other than the runs' own, in words; empty without any."""
+    curve = [record for record in variant_records(runs) if record["is_other_target"]]
+    form = "{target_speedup:g}x {difference:+.1f} ({low:+.1f} to {high:+.1f}; seed {seeds})"
+    return listing([form.format(**record) for record in sorted(curve, key=lambda record: record["target_speedup"])])
 
 
 def in_words(record: dict, first: dict) -> str:
@@ -90,6 +100,7 @@ def outcome(run: dict, tried: dict) -> dict:
     Without a target, the model is that of the kept epoch, or else of the last, and the interval has no width.
     """
     values = training_values(tried["settings"]) | {"seed": run["seed"], "setting": setting(tried["settings"])}
+    values["is_other_target"] = is_other_target(tried["settings"], run["settings"]["train_adapler"])
     if "trimmed" in tried:
         values |= tried["trimmed"]
     else:

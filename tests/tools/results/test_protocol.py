@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pandas
+import pytest
+
 from tests.tools.results.made_results import rows_of, run_of, tried_of, write_results
+from tools.results import figures
 from tools.results.result_files import read_folder
 from tools.results.write_pages import pages
 
@@ -68,3 +72,19 @@ def test_the_arithmetic_of_training_is_said_where_all_runs_share_it(tmp_path):
     assert "- All training is in mixed precision" in page_of(write_results(tmp_path / "made", runs))
     runs[1]["settings"]["fine_tune"]["mixed_precision"] = False
     assert "mixed precision" not in page_of(write_results(tmp_path / "other", runs))
+
+
+def test_the_recipe_at_other_targets_is_on_the_page_and_in_the_figure(tmp_path):
+    run = run_of("sst2", 23, 2.0)
+    run["tried"] = [tried_of(run, -0.01), tried_of(run, -0.025, target_speedup=6.0)]
+    run["tried"][1]["trimmed"]["speedup"] = 6.1
+    run["settings"]["train_adapler"] = run["tried"][0]["settings"]
+    text = page_of(write_results(tmp_path / "made", [run]))
+    assert "other targets, difference from fine-tuned on validation: sst2: 6x -2.5 (-3.5 to -1.5; seed 23).\n" in text
+    chosen = [row for row in figures.tradeoff_rows([run]) if row["series"] == "chosen, seed 23"]
+    assert [row["speedup"] for row in chosen] == pytest.approx([2.02, 6.1])
+    assert [row["score"] for row in chosen] == pytest.approx([89.6, 87.5])
+    assert [chosen[1][end] for end in ("low", "high")] == pytest.approx([-3.5, -1.5])
+    figure = figures.draw_tradeoff(pandas.DataFrame(figures.tradeoff_rows([run])))
+    assert [bars.get_label() for bars in figure.axes[0].containers] == ["chosen, seed 23"]
+    assert "other targets" not in page_of(write_results(tmp_path / "one", [run_of("sst2", 23, 2.0)]))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.tools.results.made_results import published_of, run_of, tried_of
-from tools.results.variants import other_settings, variant_records, variants_table
+from tools.results.variants import other_settings, other_targets, variant_records, variants_table
 
 
 def runs_of(*seeds: int) -> list[dict]:
@@ -110,3 +110,16 @@ def test_other_settings_are_told_in_words():
     assert all(words in text for words in (labels, weights, published))
     assert other_settings(runs[:2]) == "labels alone and 3 epochs -4.0 and from the pretrained weights +1.0"
     assert other_settings([]) == "" == other_settings([runs[0] | {"tried": runs[0]["tried"][:1]}])
+
+
+def test_the_recipe_at_other_targets_is_told_apart_from_other_settings():
+    runs = runs_of(22, 23)
+    for target, difference, run in ((6.0, -0.05, runs[1]), (3.0, -0.02, runs[1]), (4.0, -0.04, runs[0])):
+        run["tried"].append(tried_of(run, difference, target_speedup=target))
+    runs[1]["tried"].append(tried_of(runs[1], -0.09, target_speedup=3.0, no_distill=True))
+    text = other_targets(runs)
+    three, six = "3x -2.0 (-3.0 to -1.0; seed 23)", "6x -5.0 (-6.0 to -4.0; seed 23)"
+    assert text == f"{three}, 4x -4.0 (-5.0 to -3.0; seed 22) and {six}"
+    assert "3x and labels alone" in other_settings(runs)
+    assert not any(target in other_settings(runs) for target in ("4x", "6x"))
+    assert other_targets(runs_of(22)) == "" == other_targets([])
