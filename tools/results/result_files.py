@@ -153,7 +153,8 @@ def is_other_target(settings: dict, recipe: dict) -> bool:
 def aim(settings: dict) -> str:
     """What a run of stage 3 was trained for: a speedup, or weights of the losses."""
     if settings.get("target_speedup"):
-        return "target {target_speedup:g}x".format(**settings)
+        gamma = "" if settings.get("gamma") is None else ", gamma {gamma:g}"
+        return f"target {{target_speedup:g}}x{gamma}".format(**settings)
     return "gamma {gamma}, phi {phi}".format(**settings)
 
 

@@ -70,6 +70,7 @@ def in_words(record: dict, first: dict) -> str:
         "learns_from": "labels alone" if record["learns_from"] == "labels" else f"from {record['learns_from']}",
         "epochs": f"{record['epochs']} epochs",
         "rates": f"rates {record['rates']}",
+        "gamma": f"gamma {record['gamma']}",
     }
     return " and ".join(text for name, text in words.items() if record[name] != first[name]) or "other flags"
 

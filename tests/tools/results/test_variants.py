@@ -98,17 +98,15 @@ def test_other_settings_are_told_in_words():
     runs = runs_of(22, 23, 24)
     for run in runs:
         run["tried"][1]["settings"]["epochs"] = 3
+        run["tried"][2]["settings"]["gamma"] = 0.005
         for tried, score in zip(run["tried"], (0.89, 0.85, 0.9), strict=False):
             tried["trimmed"]["score"] = score
-    labels, weights, published = (
-        "3 epochs -4.0",
-        "from the pretrained weights +1.0",
-        "published settings (at 1.90x) -1.0",
-    )
+    weights = "from the pretrained weights and gamma 0.005 +1.0"
+    assert [r["aim"] for r in variant_records(runs)[:3]] == ["target 2x", "target 2x", "target 2x, gamma 0.005"]
     text = other_settings(runs)
-    assert text.startswith("labels alone and ") and " and the published" in text
-    assert all(words in text for words in (labels, weights, published))
-    assert other_settings(runs[:2]) == "labels alone and 3 epochs -4.0 and from the pretrained weights +1.0"
+    assert text.startswith("labels alone and 3 epochs -4.0 (") and f", {weights} (" in text
+    assert " and the published settings (at 1.90x) -1.0 (" in text
+    assert other_settings(runs[:2]) == f"labels alone and 3 epochs -4.0 and {weights}"
     assert other_settings([]) == "" == other_settings([runs[0] | {"tried": runs[0]["tried"][:1]}])
 
 
