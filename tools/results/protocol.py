@@ -8,7 +8,7 @@ import pandas
 
 from tools.results.result_files import LAYOUT, Results, aim, best_epoch, kind
 from tools.results.seed_means import ENOUGH_SEEDS, join
-from tools.results.variants import other_settings, other_targets
+from tools.results.variants import distinct_settings, other_settings, other_targets
 from tools.results.verdict import GENERATED
 from tools.results.words import listing
 
@@ -27,7 +27,7 @@ def protocol(results: Results) -> str:
     if with_target and all(s.get("mixed_precision") for run in with_target for s in run["settings"].values()):
         lines.append(PARTS["precision"])
     if compared:
-        lines.append(PARTS["compared"].format(list=compared, seeds=ENOUGH_SEEDS))
+        lines.append(PARTS["compared"].format(list=compared, seeds=ENOUGH_SEEDS) + distinct(results))
     if curves:
         lines.append(PARTS["curves"].format(list=curves))
     if rising:
@@ -38,9 +38,23 @@ def protocol(results: Results) -> str:
 
 
 def by_task(results: Results, told: Callable[[list[dict]], str]) -> str:
-    """What is told of the runs of each task, those of an ablation included: `mrpc: ...; sst2: ...`."""
-    texts = {t: told([run for run in results.runs + results.ablation if run["task"] == t]) for t in results.tasks}
+    """What is told of the runs of each task: `mrpc: ...; sst2: ...`."""
+    texts = {task: told(compared_runs(results, task)) for task in results.tasks}
     return "; ".join(f"{task}: {text}" for task, text in texts.items() if text)
+
+
+def distinct(results: Results) -> str:
+    """Which settings with a target differ from the recipe beyond their interval; empty if none has an interval."""
+    found = {task: distinct_settings(compared_runs(results, task)) for task in results.tasks}
+    if all(settings is None for settings in found.values()):
+        return ""
+    texts = [f"{setting} on {task}" for task, settings in found.items() for setting in settings or []]
+    return PARTS["distinct"].format(list=listing(texts)) if texts else PARTS["indistinct"]
+
+
+def compared_runs(results: Results, task: str) -> list[dict]:
+    """The runs of a task, those of an ablation included."""
+    return [run for run in results.runs + results.ablation if run["task"] == task]
 
 
 def names_of(runs: list[dict]) -> str:

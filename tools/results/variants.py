@@ -23,9 +23,8 @@ def variants_table(runs: list[dict]) -> str:
 def variant_records(runs: list[dict]) -> list[dict]:
     """The means over the seeds of each setting of stage 3, without runs that were stopped; scores are in points.
 
-    The first is the setting of the runs themselves, if they have reached their end; `than_first` is by how much the
-    others score more than it on the same seeds. A run without a target has no interval of its own: its setting needs
-    enough seeds for one over the seeds.
+    The first is the setting of the runs themselves, if they have reached their end; the others have a `comparison` with
+    it. A run without a target has no interval of its own: its setting needs enough seeds for one over the seeds.
     """
     found = [outcome(run, tried) for run in runs for tried in run["tried"] if is_finished(tried)]
     groups = {setting(run["settings"]["train_adapler"]): {} for run in runs}
@@ -38,7 +37,7 @@ def variant_records(runs: list[dict]) -> list[dict]:
         if seeds and (group["has_interval"].all() or len(group) >= ENOUGH_SEEDS):
             record = group.iloc[0].to_dict() | {"seeds": join(group["seed"]), "speedup": group["speedup"].mean()}
             record |= {name: 100 * group[name].mean() for name in ("fine_tuned", "score")}
-            record |= {"than_first": "" if seeds is first else score_difference(seeds, first)}
+            record |= comparison({} if seeds is first else seeds, first)
             records.append(record | in_points(interval_over_seeds(group.to_dict("records"), "difference")))
     return records
 
@@ -51,6 +50,17 @@ def other_settings(runs: list[dict]) -> str:
     first, *others = variant_records(runs) or [{}]
     compared = [record for record in others if record["than_first"] and not record["is_other_target"]]
     return listing([f"{in_words(record, first)} {record['than_first']}" for record in compared])
+
+
+def distinct_settings(runs: list[dict]) -> list[str] | None:
+    """The other settings with a target whose difference from the recipe has an interval that leaves out 0, in words.
+
+    None if no difference has an interval.
+    """
+    first, *others = variant_records(runs) or [{}]
+    compared = [record for record in others if record["is_distinct"] is not None and record["target_speedup"]]
+    compared = [record for record in compared if not record["is_other_target"]]
+    return [in_words(record, first) for record in compared if record["is_distinct"]] if compared else None
 
 
 def other_targets(runs: list[dict]) -> str:
@@ -75,17 +85,21 @@ def in_words(record: dict, first: dict) -> str:
     return " and ".join(text for name, text in words.items() if record[name] != first[name]) or "other flags"
 
 
-def score_difference(seeds: dict[int, dict], others: dict[int, dict]) -> str:
-    """By how many points the first outcomes score more than the others on the seeds of both: mean and 95 % interval.
+def comparison(seeds: dict[int, dict], others: dict[int, dict]) -> dict:
+    """By how many points the first outcomes score more than the others on the seeds of both, and whether that shows.
 
-    The interval counts the spread of the seeds alone, and is left out with fewer than `ENOUGH_SEEDS` of them.
+    Returns:
+        `than_first`: mean and 95 % interval, which counts the spread of the seeds alone and is left out with fewer than
+            `ENOUGH_SEEDS` of them; empty without a common seed.
+        `is_distinct`: whether the interval leaves out 0; None without one.
     """
     differences = [100 * (seeds[seed]["score"] - others[seed]["score"]) for seed in seeds.keys() & others.keys()]
-    if not differences:
-        return ""
+    if len(differences) < ENOUGH_SEEDS:
+        mean = f"{sum(differences) / len(differences):+.1f}" if differences else ""
+        return {"than_first": mean, "is_distinct": None}
     interval = interval_over_seeds([dict.fromkeys(("points", "low", "high"), value) for value in differences], "points")
-    form = "{points:+.1f} ({low:+.1f} to {high:+.1f})" if len(differences) >= ENOUGH_SEEDS else "{points:+.1f}"
-    return form.format(**interval)
+    text = "{points:+.1f} ({low:+.1f} to {high:+.1f})".format(**interval)
+    return {"than_first": text, "is_distinct": not interval["low"] <= 0 <= interval["high"]}
 
 
 def is_finished(tried: dict) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from tests.tools.results.made_results import rows_of, run_of, tried_of, write_results
+from tests.tools.results.made_results import published_of, rows_of, run_of, tried_of, write_results
 from tools.results import figures
 from tools.results.result_files import read_folder
 from tools.results.write_pages import pages
@@ -88,3 +88,19 @@ def test_the_recipe_at_other_targets_is_on_the_page_and_in_the_figure(tmp_path):
     figure = figures.draw_tradeoff(pandas.DataFrame(figures.tradeoff_rows([run])))
     assert [bars.get_label() for bars in figure.axes[0].containers] == ["chosen, seed 23"]
     assert "other targets" not in page_of(write_results(tmp_path / "one", [run_of("sst2", 23, 2.0)]))
+
+
+def test_settings_that_differ_from_the_recipe_beyond_their_interval_are_named(tmp_path):
+    """With fewer than three seeds nothing is said, and of settings without a target neither."""
+    runs = [run_of("mrpc", seed, 2.0) for seed in (22, 23, 24)]
+    for number, run in enumerate(runs):
+        run["tried"] = [tried_of(run, -0.01), tried_of(run, -0.01 * number, no_distill=True), published_of(run)]
+        run["settings"]["train_adapler"] = run["tried"][0]["settings"]
+        run["tried"][2]["epochs"][1]["validation"]["accuracy"] = 0.95
+    text = page_of(write_results(tmp_path / "same", runs))
+    assert "labels alone +0.0 (" in text and "none has an interval that leaves out zero.\n" in text
+    for run in runs:
+        run["tried"][1]["trimmed"]["score"] = 0.94
+    text = page_of(write_results(tmp_path / "other", runs))
+    assert "leaves out zero: labels alone on mrpc.\n" in text
+    assert "leaves out zero" not in page_of(write_results(tmp_path / "two", runs[:2]))
