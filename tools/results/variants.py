@@ -42,14 +42,19 @@ def variant_records(runs: list[dict]) -> list[dict]:
     return records
 
 
-def other_settings(runs: list[dict]) -> str:
-    """What settings other than the recipe's score beside it on the same seeds, in words; empty without any.
+def compared_settings(runs: list[dict]) -> list[dict]:
+    """The records of the settings that are compared with the recipe, each with how it differs in `words`.
 
     The recipe at another target is no other setting.
     """
     first, *others = variant_records(runs) or [{}]
     compared = [record for record in others if record["than_first"] and not record["is_other_target"]]
-    return listing([f"{in_words(record, first)} {record['than_first']}" for record in compared])
+    return [record | {"words": in_words(record, first)} for record in compared]
+
+
+def other_settings(runs: list[dict]) -> str:
+    """What settings other than the recipe's score beside it on the same seeds, in words; empty without any."""
+    return listing(["{words} {than_first}".format(**record) for record in compared_settings(runs)])
 
 
 def distinct_settings(runs: list[dict]) -> list[str] | None:
@@ -57,10 +62,8 @@ def distinct_settings(runs: list[dict]) -> list[str] | None:
 
     None if no difference has an interval.
     """
-    first, *others = variant_records(runs) or [{}]
-    compared = [record for record in others if record["is_distinct"] is not None and record["target_speedup"]]
-    compared = [record for record in compared if not record["is_other_target"]]
-    return [in_words(record, first) for record in compared if record["is_distinct"]] if compared else None
+    compared = [r for r in compared_settings(runs) if r["target_speedup"] and r["is_distinct"] is not None]
+    return [record["words"] for record in compared if record["is_distinct"]] if compared else None
 
 
 def other_targets(runs: list[dict]) -> str:
