@@ -84,6 +84,22 @@ TARGET_FAULTS = (
         (RECIPE_FIRST,),
     ),
     Fault(
+        "the recipe at another target told among the other settings",
+        "tools/results/result_files.py",
+        'differs = settings.get("target_speedup") not in (None, target)',
+        "differs = False",
+        ("tests/tools/results/test_variants.py::test_the_recipe_at_other_targets_is_told_apart_from_other_settings",),
+    ),
+    Fault(
+        "a setting called distinct whose interval holds zero",
+        "tools/results/variants.py",
+        'not interval["low"] <= 0 <= interval["high"]',
+        'interval["points"] >= 0',
+        (
+            "tests/tools/results/test_protocol.py::test_settings_that_differ_from_the_recipe_beyond_their_interval_are_named",
+        ),
+    ),
+    Fault(
         "a surely lost point called too small to tell",
         TRIM,
         'comparison["low"] < -ALLOWED_LOSS < comparison["high"]',
