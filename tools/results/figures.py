@@ -117,7 +117,7 @@ def tradeoff_rows(runs: list[dict]) -> list[dict]:
 def draw_tradeoff(table: pandas.DataFrame) -> Figure:
     """Differences from the fine-tuned model of the same seed; bars of chosen points stand beside each other."""
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    seeds = table["seed"].unique().tolist()
+    seeds, named = table["seed"].unique().tolist(), set()
     for (seed, series), points in table.groupby(["seed", "series"], sort=False):
         number, is_first = seeds.index(seed), seed == seeds[0]
         values = {"marker": MARKERS[number % len(MARKERS)], "linestyle": ""}
@@ -128,8 +128,9 @@ def draw_tradeoff(table: pandas.DataFrame) -> Figure:
             values |= {"label": series, "transform": axes.transData + aside}
             axes.errorbar(points["speedup"], points["difference"], errors, markersize=9, capsize=4, **values)
         elif is_first or series != "fine-tuned":
-            alpha = 1 if series == "fine-tuned" else 0.4
-            values |= {"label": series if is_first else None}
+            alpha, name = (1, series) if series == "fine-tuned" else (0.4, "epochs of all settings")
+            values |= {"label": None if name in named else name}
+            named.add(name)
             axes.plot(points["speedup"], points["difference"], alpha=alpha, **values)
     axes.axhline(-LOSS, **ONE_POINT, label="one point lost")
     values = table[["difference", "low", "high"]]
