@@ -103,9 +103,8 @@ def tradeoff_rows(runs: list[dict]) -> list[dict]:
             epochs = [log["validation"] for log in tried["epochs"]]
             points += [(f"epochs, {aim(tried['settings'])}", log["speedup"], log[metric], {}) for log in epochs]
         recipe = run["settings"]["train_adapler"]
-        tried = [tried for tried in run["tried"] if "trimmed" in tried]
-        finals = [chosen, *(t["trimmed"] for t in tried if is_other_target(t["settings"], recipe))]
-        points += [(f"chosen, seed {run['seed']}", final["speedup"], final["score"], final) for final in finals]
+        curve = [t["trimmed"] for t in run["tried"] if "trimmed" in t and is_other_target(t["settings"], recipe)]
+        points += [(f"chosen, seed {run['seed']}", p["speedup"], p["score"], p) for p in (chosen, *curve)]
         for series, speedup, score, interval in points:
             ends = {end: 100 * interval[end] for end in ("low", "high") if interval}
             values = {"task": run["task"], "metric": metric, "seed": run["seed"], "series": series}

@@ -153,8 +153,8 @@ def is_other_target(settings: dict, recipe: dict) -> bool:
 def aim(settings: dict) -> str:
     """What a run of stage 3 was trained for: a speedup, or weights of the losses."""
     if settings.get("target_speedup"):
-        gamma = "" if settings.get("gamma") is None else ", gamma {gamma:g}"
-        return f"target {{target_speedup:g}}x{gamma}".format(**settings)
+        gamma = settings.get("gamma")
+        return f"target {settings['target_speedup']:g}x" + ("" if gamma is None else f", gamma {gamma:g}")
     return "gamma {gamma}, phi {phi}".format(**settings)
 
 
