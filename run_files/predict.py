@@ -38,7 +38,7 @@ import numpy as np
 from tools.common.errors import UserError
 from tools.data.files import find_text_columns, stream_file, stream_texts
 from tools.inference.resumable_output import ResumableOutput, file_versions, files_of
-from tools.runtime.program import run_program
+from tools.runtime.program import run_program, warn_of_cut_texts
 
 
 def predict(arguments: PredictArguments) -> None:
@@ -62,8 +62,7 @@ def predict(arguments: PredictArguments) -> None:
         raise
     except ValueError as error:
         raise UserError(f"{arguments.input}: {error}") from error
-    if predictor.truncated:
-        print(f"{predictor.truncated} texts were too long for the model and were cut at their end", file=sys.stderr)
+    warn_of_cut_texts(predictor.truncated)
     print(arguments.output)
 
 

@@ -64,7 +64,7 @@ def test_a_row_without_a_text_is_named(classify, saved_model, row):
 
 def test_texts_that_were_cut_are_counted(classify, saved_model, capsys):
     classify(saved_model, [{"text": "good film"}, {"text": "good " * 99}, {"text": "bad " * 99}])
-    assert "2 texts were too long for the model and were cut at their end" in capsys.readouterr().err
+    assert "too long for the model and were cut at their end: 2\n" in capsys.readouterr().err
     classify(saved_model)
     assert "too long" not in capsys.readouterr().err
 

@@ -23,6 +23,11 @@ class BenchmarkArguments:
 class BackboneArguments(BenchmarkArguments):
     backbone: str | None = flag("hub id or local directory of a BERT (default: bert-base-uncased)", None)
     max_length: TokenCount = flag("most tokens of an example", DEFAULT_MAX_LENGTH)
+    max_train_examples: PositiveInt | None = flag("use this many training examples (default: all)", None)
+
+
+@argument_group("benchmark")
+class BatchedBackboneArguments(BackboneArguments):
     batch_size: PositiveInt = flag("examples per batch", 32)
 
 

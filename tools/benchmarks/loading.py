@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from tools.benchmarks.arguments import BackboneArguments
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([BackboneArguments], __doc__)  # before the imports that take seconds
 
 import tempfile
 import time
@@ -21,12 +20,11 @@ import datasets
 from tools.benchmarks.measurement import finish
 from tools.benchmarks.memory import megabytes_at_peak
 from tools.data.loading import encode
-from tools.data.rows import load_rows
+from tools.data.rows import DataOptions, load_rows
 from tools.data.tasks import get_task
 from tools.results.tables import loading_table
 from tools.runtime.checkpoints import load_tokenizer, resolve_backbone
 from tools.runtime.program import run_program
-from tools.runtime.run import data_options
 
 ONE_BY_ONE = 2000
 """Texts encoded one by one; enough to know the rate."""
@@ -40,7 +38,7 @@ def benchmark(arguments: BackboneArguments) -> None:
         datasets.config.HF_DATASETS_CACHE = Path(cache)
         megabytes_before = megabytes_at_peak()
         start = time.perf_counter()
-        rows = load_rows(task, "train", data_options(arguments.data_dir, arguments))
+        rows = load_rows(task, "train", DataOptions(arguments.data_dir, arguments.max_train_examples))
         end_of_reading = time.perf_counter()
         examples = encode(rows, task, tokenizer, arguments.max_length)
         encode_seconds = time.perf_counter() - end_of_reading

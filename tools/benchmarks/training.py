@@ -7,12 +7,11 @@ rounds' ratios, with the lowest and the highest.
 
 from __future__ import annotations
 
-from tools.benchmarks.arguments import BackboneArguments
+from tools.benchmarks.arguments import BatchedBackboneArguments
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse([BackboneArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([BatchedBackboneArguments], __doc__)  # before the imports that take seconds
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +23,12 @@ from models.objective import Objective, adam
 from tools.benchmarks.measurement import as_graph, finish, time_interleaved, time_ratio
 from tools.data.examples import INPUTS_SPEC, Examples
 from tools.data.loading import load_examples
+from tools.data.rows import DataOptions
 from tools.data.tasks import Task, get_task
 from tools.explanations.saliencies import gradient_x_input
 from tools.results.tables import training_table
 from tools.runtime.checkpoints import load_backbone, load_tokenizer, resolve_backbone
 from tools.runtime.program import run_program
-from tools.runtime.run import data_options
 
 BATCHES = 8
 ROUNDS = 7
@@ -38,9 +37,9 @@ Batch = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
 """Inputs and targets."""
 
 
-def benchmark(arguments: BackboneArguments) -> None:
+def benchmark(arguments: BatchedBackboneArguments) -> None:
     backbone, max_length = resolve_backbone(arguments.task, arguments.backbone), arguments.max_length
-    task, options = get_task(arguments.task), data_options(arguments.data_dir, arguments)
+    task, options = get_task(arguments.task), DataOptions(arguments.data_dir, arguments.max_train_examples)
     examples = load_examples(task, "train", load_tokenizer(backbone), max_length, options).shuffled(0)
     batch_size = min(arguments.batch_size, len(examples))
     batches = sample(examples, batch_size)

@@ -59,7 +59,7 @@ from tools.data.tasks import get_task
 from tools.explanations.token_traces import traces
 from tools.explanations.token_views import as_coloured_text, as_page, as_text
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory
-from tools.runtime.program import run_program
+from tools.runtime.program import run_program, warn_of_cut_texts
 
 SCALES = [round(scale, 2) for scale in np.linspace(0, 2, 41).tolist()]
 BATCH_SIZE = 10
@@ -86,6 +86,7 @@ def show_tokens(arguments: ShowArguments) -> None:
     if arguments.json:
         write_json(arguments.json, rows)
     print("\n\n".join(map(as_coloured_text if sys.stdout.isatty() else as_text, rows)))
+    warn_of_cut_texts(sum(row["cut"] for row in rows))
 
 
 def chosen_texts(arguments: ShowArguments, columns: list[str]) -> list[list[str]]:

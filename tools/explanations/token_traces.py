@@ -32,10 +32,11 @@ def traces(
         eta_scale: factor on the thresholds (default: the config's).
 
     Returns:
-        For each example: texts; label, score (its probability, or a regression's value); speedup (FLOPs of plain BERT
-        over those that ran); lengths, the tokens (word pieces and special ones) of the input and of each layer; and
-        words, each with its text, place (`text` 0 or 1, `start` and `end` in characters), `alive` (by layer: whether a
-        piece of it is left) and `contributions` (by layer: the largest of its pieces, 0 after it was dropped).
+        For each example: texts; cut (whether it is longer than max_length, so that its end is not read); label; score
+        (its probability, or a regression's value); speedup (FLOPs of plain BERT over those that ran); lengths, the
+        tokens (word pieces and special ones) of the input and of each layer; and words, each with its text, place
+        (`text` 0 or 1, `start` and `end` in characters), `alive` (by layer: whether a piece of it is left) and
+        `contributions` (by layer: the largest of its pieces, 0 after it was dropped).
     """
     columns = [list(column) for column in zip(*examples, strict=True)]
     limits = {"truncation": True, "max_length": max_length, "padding": True, "padding_side": "right"}
@@ -53,7 +54,8 @@ def traces(
     for row, texts in enumerate(examples):
         best = int(logits[row].argmax())
         places = zip(encoded.sequence_ids(row), encoded.word_ids(row), offsets[row], strict=True)
-        rows.append({"texts": list(texts), "label": model.config.id2label[best], "score": float(scores[row, best])})
+        rows.append({"texts": list(texts), "cut": bool(encoded.encodings[row].overflowing)})
+        rows[-1] |= {"label": model.config.id2label[best], "score": float(scores[row, best])}
         rows[-1] |= {"speedup": float(speedups[row]), "lengths": lengths[row].astype(int).tolist()}
         rows[-1]["words"] = _words(texts, places, kept[row], contributions[row])
     return rows

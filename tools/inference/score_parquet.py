@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import itertools
 import json
 import os
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tools.runtime.argument_parser import argument_group, flag, parse
@@ -58,8 +60,8 @@ def score(arguments: ScoreArguments) -> None:
 
     Raises:
         UserError: the model cannot be loaded or a setting does not fit it, there are no files, INPUT is OUTPUT, a file
-            lacks a column or cannot be read, a text is missing, or OUTPUT holds answers of another model or setting, or
-            of a job that is not known.
+            lacks a column or a text or cannot be read, or OUTPUT holds answers of another model or setting, or of a
+            job that is not known.
     """
     settings = {
         "directory": str(arguments.model_path.absolute()),
@@ -94,10 +96,23 @@ def rows_of_files(folder: Path, output: Path, text_columns: list[str]) -> dict[s
         missing = [column for column in text_columns if column not in metadata.schema.to_arrow_schema().names]
         if missing:
             raise UserError(f"{file} has no column {', '.join(missing)}: --TEXT_COLUMNS")
+        for column, nulls in null_counts(metadata).items():
+            if nulls and column in text_columns:
+                raise UserError(f"{file}: {nulls} rows have no text in column {column!r}; fill or remove them")
         rows[str(file.absolute())] = metadata.num_rows
     if not rows:
         raise UserError(f"--INPUT {folder} is not a folder with .parquet files")
     return rows
+
+
+def null_counts(metadata: pq.FileMetaData) -> dict[str, int]:
+    """Column -> number of nulls, as far as the file's statistics tell."""
+    counts: Counter[str] = Counter()
+    for group, column in itertools.product(range(metadata.num_row_groups), range(metadata.num_columns)):
+        chunk = metadata.row_group(group).column(column)
+        if chunk.statistics is not None and chunk.statistics.has_null_count:
+            counts[chunk.path_in_schema] += chunk.statistics.null_count
+    return dict(counts)
 
 
 def job_of(arguments: ScoreArguments) -> dict:

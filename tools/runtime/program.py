@@ -26,6 +26,12 @@ def run_program(arguments: Any, work: Callable[[Any], None]) -> None:
         work(arguments)
 
 
+def warn_of_cut_texts(count: int) -> None:
+    """Says on stderr how many texts a model did not read to their end; nothing if there are none."""
+    if count:
+        print(f"texts that were too long for the model and were cut at their end: {count}", file=sys.stderr)
+
+
 def _stop(number: int, _frame) -> None:
     """Ends the process with the exit code that a shell expects after a signal."""
     print(f"stopped by {signal.Signals(number).name}; what was finished is kept", file=sys.stderr)

@@ -123,6 +123,14 @@ def test_the_slider_stops_at_the_models_own_eta_scale(saved_model, tmp_path):
     assert data["texts"][0]["steps"][41]["lengths"] == printed["lengths"]
 
 
+def test_texts_that_are_cut_are_counted(saved_model, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text(f"{TEXT}\n{'good film ' * 99}\n")
+    flags = ["--MODEL_PATH", saved_model, "--INPUT", tmp_path / "texts.txt", "--JSON", tmp_path / "traces.json"]
+    show_tokens(parse([ShowArguments], "", list(map(str, flags))))
+    assert "too long for the model and were cut at their end: 1\n" in capsys.readouterr().err
+    assert [row["cut"] for row in json.loads((tmp_path / "traces.json").read_text())] == [False, True]
+
+
 def page_data(page: str) -> dict:
     return json.loads(page.partition('id="data">')[2].partition("</script>")[0])
 

@@ -65,9 +65,22 @@ def test_files_have_the_answers_of_their_rows_and_missing_files_are_added(export
         score_folder(exported, folder, output, "--INT8")
 
 
-def test_a_missing_text_is_refused_by_its_row(exported, tmp_path):
+def test_a_missing_text_is_refused_before_ray_starts(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["ray"], "init", None)
+    columns = {"other": [None, None, None], "text": ["good", None, "bad"]}
+    write = pq.ParquetWriter(tmp_path / "a.parquet", pa.schema([("other", pa.null()), ("text", pa.string())]))
+    with write as file:
+        for _ in range(2):
+            file.write_table(pa.table(columns, file.schema))
+    with pytest.raises(UserError, match=r"a\.parquet: 2 rows have no text in column 'text'"):
+        score_folder(exported, tmp_path, tmp_path / "answers")
+    assert not (tmp_path / "answers").exists()
+
+
+def test_a_missing_text_in_a_file_without_statistics_is_refused_when_it_is_scored(exported, tmp_path):
     (tmp_path / "texts").mkdir()
-    pq.write_table(pa.table({"text": ["good", None]}), tmp_path / "texts" / "a.parquet")
+    table = pa.table({"text": ["good", None]})
+    pq.write_table(table, tmp_path / "texts" / "a.parquet", write_statistics=False)
     with pytest.raises(UserError, match=r"texts: .*a string, a pair .*got None"):
         score_folder(exported, tmp_path / "texts", tmp_path / "answers")
     assert [file.name for file in (tmp_path / "answers").iterdir()] == ["job.json"]
