@@ -22,14 +22,16 @@ def protocol(results: Results) -> str:
     uncorrected = [run for run in with_target if not any("correction" in epoch for epoch in epochs_of(run))]
     rising = [run for run in with_target if best_epoch(run) == run["settings"]["fine_tune"]["epochs"]]
     compared = by_task(results, other_settings)
+    tolerance = LAYOUT["task_goals"]["tolerance"]
     curves = by_task(results, other_targets)
     lines = [text]
     if with_target and all(s.get("mixed_precision") for run in with_target for s in run["settings"].values()):
         lines.append(PARTS["precision"])
     if compared:
-        lines.append(PARTS["compared"].format(list=compared, seeds=ENOUGH_SEEDS) + distinct(results))
+        told = PARTS["compared"].format(list=compared, seeds=ENOUGH_SEEDS, tolerance=tolerance)
+        lines.append(told + distinct(results))
     if curves:
-        lines.append(PARTS["curves"].format(list=curves))
+        lines.append(PARTS["curves"].format(list=curves, tolerance=tolerance))
     if rising:
         lines.append(PARTS["rising"].format(count=len(rising), all=len(with_target), list=names_of(rising)))
     if uncorrected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas
 
 from tools.common.markdown import markdown
@@ -54,7 +55,7 @@ def compared_settings(runs: list[dict]) -> list[dict]:
 
 def other_settings(runs: list[dict]) -> str:
     """What settings other than the recipe's score beside it on the same seeds, in words; empty without any."""
-    return listing(["{words} {than_first}".format(**record) for record in compared_settings(runs)])
+    return listing(["{words}{speeds} {than_first}".format(**record) for record in compared_settings(runs)])
 
 
 def distinct_settings(runs: list[dict]) -> list[str] | None:
@@ -69,14 +70,23 @@ def distinct_settings(runs: list[dict]) -> list[str] | None:
 def other_targets(runs: list[dict]) -> str:
     """What the recipe costs against fine-tuning at targets other than the runs' own, in words; empty without any."""
     curve = [record for record in variant_records(runs) if record["is_other_target"]]
-    form = "{target_speedup:g}x {difference:+.1f} ({low:+.1f} to {high:+.1f}; seed {seeds})"
-    return listing([form.format(**record) for record in sorted(curve, key=lambda record: record["target_speedup"])])
+    texts = []
+    for record in sorted(curve, key=lambda record: record["target_speedup"]):
+        reached = ", {speedup:.2f}x reached," if are_unequal(record["speedup"], record["target_speedup"]) else ""
+        form = "{target_speedup:g}x" + reached + " {difference:+.1f} ({low:+.1f} to {high:+.1f}; seed {seeds})"
+        texts.append(form.format(**record))
+    return listing(texts)
+
+
+def are_unequal(speedup: float, other: float) -> bool:
+    """Whether two FLOPs speedups differ by more than the tolerance of a target."""
+    return abs(speedup / other - 1) > LAYOUT["task_goals"]["tolerance"]
 
 
 def in_words(record: dict, first: dict) -> str:
     """How a setting differs from the first."""
     if record["target_speedup"] is None:
-        return f"the published settings (at {record['speedup']:.2f}x)"
+        return "the published settings"
     words = {
         "target_speedup": f"{record['target_speedup']:g}x",
         "start": f"from the {record['start']} weights",
@@ -95,14 +105,19 @@ def comparison(seeds: dict[int, dict], others: dict[int, dict]) -> dict:
         `than_first`: mean and 95 % interval, which counts the spread of the seeds alone and is left out with fewer than
             `ENOUGH_SEEDS` of them; empty without a common seed.
         `is_distinct`: whether the interval leaves out 0; None without one.
+        `speeds`: the mean speedups, if they are unequal; else empty.
     """
-    differences = [100 * (seeds[seed]["score"] - others[seed]["score"]) for seed in seeds.keys() & others.keys()]
+    common = seeds.keys() & others.keys()
+    if not common:
+        return {"than_first": "", "is_distinct": None, "speeds": ""}
+    speeds = [float(np.mean([group[seed]["speedup"] for seed in common])) for group in (seeds, others)]
+    told = {"speeds": " ({:.2f}x against {:.2f}x)".format(*speeds) if are_unequal(*speeds) else ""}
+    differences = [100 * (seeds[seed]["score"] - others[seed]["score"]) for seed in common]
     if len(differences) < ENOUGH_SEEDS:
-        mean = f"{sum(differences) / len(differences):+.1f}" if differences else ""
-        return {"than_first": mean, "is_distinct": None}
+        return told | {"than_first": f"{np.mean(differences):+.1f}", "is_distinct": None}
     interval = interval_over_seeds([dict.fromkeys(("points", "low", "high"), value) for value in differences], "points")
     text = "{points:+.1f} ({low:+.1f} to {high:+.1f})".format(**interval)
-    return {"than_first": text, "is_distinct": not interval["low"] <= 0 <= interval["high"]}
+    return told | {"than_first": text, "is_distinct": not interval["low"] <= 0 <= interval["high"]}
 
 
 def is_finished(tried: dict) -> bool:

@@ -105,7 +105,7 @@ def test_other_settings_are_told_in_words():
     assert [r["aim"] for r in variant_records(runs)[:3]] == ["target 2x", "target 2x", "target 2x, gamma 0.005"]
     text = other_settings(runs)
     assert text.startswith("labels alone and 3 epochs -4.0 (") and f", {weights} (" in text
-    assert " and the published settings (at 1.90x) -1.0 (" in text
+    assert " and the published settings (1.90x against 2.00x) -1.0 (" in text
     assert other_settings(runs[:2]) == f"labels alone and 3 epochs -4.0 and {weights}"
     assert other_settings([]) == "" == other_settings([runs[0] | {"tried": runs[0]["tried"][:1]}])
 
@@ -114,9 +114,10 @@ def test_the_recipe_at_other_targets_is_told_apart_from_other_settings():
     runs = runs_of(22, 23)
     for target, difference, run in ((6.0, -0.05, runs[1]), (3.0, -0.02, runs[1]), (4.0, -0.04, runs[0])):
         run["tried"].append(tried_of(run, difference, target_speedup=target))
+        run["tried"][-1]["trimmed"]["speedup"] = {6.0: 4.2, 3.0: 3.05, 4.0: 4.0}[target]
     runs[1]["tried"].append(tried_of(runs[1], -0.09, target_speedup=3.0, no_distill=True))
     text = other_targets(runs)
-    three, six = "3x -2.0 (-3.0 to -1.0; seed 23)", "6x -5.0 (-6.0 to -4.0; seed 23)"
+    three, six = "3x -2.0 (-3.0 to -1.0; seed 23)", "6x, 4.20x reached, -5.0 (-6.0 to -4.0; seed 23)"
     assert text == f"{three}, 4x -4.0 (-5.0 to -3.0; seed 22) and {six}"
     assert "3x and labels alone" in other_settings(runs)
     assert not any(target in other_settings(runs) for target in ("4x", "6x"))
