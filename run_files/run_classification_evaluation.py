@@ -68,7 +68,7 @@ def other_splits(file: Path, facts: dict) -> dict:
         earlier = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    is_same = facts.items() <= earlier.items()
+    is_same = all(earlier.get(name) == facts[name] for name in ("weights", "eta_scale"))
     return {name: values for name, values in earlier.items() if name not in facts} if is_same else {}
 
 

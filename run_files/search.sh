@@ -20,7 +20,7 @@ source run_files/stages.sh "$@" --PUBLISHED # the settings that are compared hav
 CHOOSE_ETA_SCALE=yes # its curves are what is compared
 for try in "${tries[@]}"; do
   read -ra flags <<< "$try"
-  "$python" -m tools.runtime.forward_flags check "${TRAIN_ADAPLER[@]}" "${flags[@]}"
+  "$python" -m tools.runtime.forward_flags check_try "${TRAIN_ADAPLER[@]}" "${flags[@]}"
 done
 prepare
 models=()

@@ -2,9 +2,9 @@
 # there, checked by their hashes, and activates it. Nothing is installed again until a lock file changes.
 # Usage: source run_files/setup_environment.sh requirements.lock [more.lock ...]
 
-python=${PYTHON:-$(command -v python3.11 || command -v python3)}
+python=${PYTHON:-$(command -v python3.11 || command -v python3 || echo python3)}
 if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'; then
-  echo "error: Python 3.11 to 3.13 is needed, $python is another; name one with PYTHON=..." >&2
+  echo "error: Python 3.11 to 3.13 is needed, and $python is not one; name one with PYTHON=..." >&2
   exit 2
 fi
 .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv # an interrupted one has no pip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults.fault import Fault
 from tests.faults.places import (
+    BAD_INPUT,
     EVALUATION,
     EVERY_EPOCH,
     FAITHFULNESS,
@@ -234,7 +235,21 @@ RESULT_FAULTS = (
         "tools/runtime/stage.py",
         "            os.replace(earlier, run.folder)\n",
         "            pass\n",
-        ("tests/tools/runtime/test_bad_input.py::test_a_mistyped_command_leaves_the_record_of_a_finished_run",),
+        (f"{BAD_INPUT}::test_a_mistyped_command_leaves_the_record_of_a_finished_run",),
+    ),
+    Fault(
+        "the record of a finished training lost to an interruption",
+        "tools/runtime/stage.py",
+        "is_refused or _is_unchanged(earlier, run.folder)",
+        "is_refused",
+        (f"{BAD_INPUT}::test_a_training_that_is_stopped_before_an_epoch_leaves_the_record_of_the_one_before",),
+    ),
+    Fault(
+        "half of a training's files under the record of the one before",
+        "tools/training/callbacks.py",
+        "        write_json_lines(self.scores_file, self.history[:-1])",
+        "        #",
+        (f"{BAD_INPUT}::test_a_training_that_is_stopped_while_it_saves_its_first_epoch_is_no_finished_one",),
     ),
     Fault(
         "the slowest of the better models named",

@@ -242,7 +242,7 @@ def test_predict_refuses(saved_model, tmp_path, wrong):
 def test_an_interrupted_prediction_is_carried_on(saved_model, tmp_path):
     count = 1500
     write_input(tmp_path / "in.txt", count)
-    out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
+    out, partial = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.begun"
     files = f"--INPUT {tmp_path}/in.txt --OUTPUT {out}"
     command = f"python run_files/predict.py --MODEL_PATH {saved_model} {files} --BATCH_SIZE 8"
     process = subprocess.Popen([sys.executable, *command.split()[1:]], cwd=ROOT, stderr=subprocess.DEVNULL)

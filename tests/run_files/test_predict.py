@@ -78,7 +78,7 @@ def test_an_output_in_the_models_directory_is_carried_on(copied, tmp_path, monke
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="stopped"):
         patch.setattr(AdapLeRPredictor, "run", stopping_after(8, AdapLeRPredictor.run))
         predict(arguments)
-    begun = (copied / ".out.jsonl.part").read_bytes()
+    begun = (copied / ".out.jsonl.begun").read_bytes()
     assert begun.count(b"\n") == 8
     with monkeypatch.context() as patch:
         patch.setattr(AdapLeRPredictor, "run", stopping_after(1, AdapLeRPredictor.run))

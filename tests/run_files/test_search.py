@@ -45,6 +45,12 @@ def test_a_search_without_sound_settings_is_refused(wrong):
     assert result.returncode == 2 and ("Usage" in result.stderr or "--PHO" in result.stderr)
 
 
+def test_a_flag_that_stage_3_does_not_take_is_no_setting_to_compare():
+    result = run("run_files/search.sh sst2 9 '--GAMMA 0.05 --CLIP_NORM 0' '--GAMMA 0.05 --CLIP_NORM 1'")
+    assert result.returncode == 2
+    assert "no stage accepts --CLIP_NORM among the settings that search.sh compares" in result.stderr
+
+
 def test_the_fastest_model_that_keeps_its_score_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "DIRECTORY", tmp_path)
     where = TaskPaths("tiny_choice", 9, "sst2")

@@ -1,10 +1,12 @@
 """Shell commands beside run_task.sh: the directories of a task, and the quick start."""
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
-from tests.tiny_task import run
+from tests.tiny_task import ROOT, run
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
 
@@ -14,6 +16,12 @@ def test_build_task_dirs(tmp_path):
     assert result.returncode == 0, result.stderr[-3000:]
     assert (tmp_path / "bert/22/sst2/models/adaptive_lr").is_dir()
     assert (tmp_path / "bert/22/sst2/data/sals/train").is_dir() and (tmp_path / "bert/22/sst2/logs").is_dir()
+
+
+def test_a_machine_without_python_is_told_what_is_needed():
+    command = [shutil.which("bash"), "-euc", "source run_files/setup_environment.sh none.lock"]
+    done = subprocess.run(command, env={"PATH": ""}, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "Python 3.11 to 3.13 is needed" in done.stderr
 
 
 @pytest.mark.slow

@@ -96,6 +96,12 @@ def generate(split: str) -> list[dict]:
     raise AssertionError("the reviews never end")
 
 
+def is_written(directory: Path) -> bool:
+    """Whether the directory has the examples of this version; an earlier one wrote fewer."""
+    files = {directory / f"{split}.jsonl": count for split, count in SIZES.items()}
+    return all(file.exists() and len(file.read_bytes().splitlines()) == count for file, count in files.items())
+
+
 def write_dataset(directory: Path) -> None:
     """Writes <directory>/{train,validation,test}.jsonl."""
     for split in SIZES:

@@ -137,7 +137,7 @@ def _generated(task: Task) -> Path:
     """Data directory of a task that the project makes itself; written when it is first needed."""
     data_dir = paths.generated_data()
     with locked(data_dir, wait=True):
-        if not all((data_dir / task.name / f"{split}.jsonl").exists() for split in task.splits):
+        if not demo_task.is_written(data_dir / task.name):
             demo_task.write_dataset(data_dir / task.name)
     return data_dir
 
@@ -203,6 +203,8 @@ def _labelled(task: Task, split: str, rows: datasets.Dataset, where: str) -> dat
         rows = rows.map(task.convert, desc=where) if task.convert else rows
     except KeyError as error:
         raise UserError(f"{where} has no column {error}; it has {', '.join(rows.column_names)}") from error
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where} has a row of another form than {task.name}'s: {error}") from error
     unlabelled = split.startswith("test") and task.label_column not in rows.column_names
     needed = (*task.text_columns, *([] if unlabelled else [task.label_column]))
     missing = [column for column in needed if column not in rows.column_names]

@@ -118,7 +118,7 @@ def majority_rationale(row: dict) -> list[int]:
 
 def stars_to_label(row: dict) -> dict:
     """Amazon's one to five stars as labels 0 to 4."""
-    return {**row, "label": row["stars"] - 1}
+    return {**row, "label": int(row["stars"]) - 1}
 
 
 def glue(

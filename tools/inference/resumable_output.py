@@ -21,7 +21,7 @@ def file_versions(files: Iterable[Path]) -> dict[str, list[int]]:
 
 def files_of(output: Path) -> tuple[Path, Path, Path]:
     """An output, what is written until it is complete, and what the lines in it depend on."""
-    return output, output.with_name(f".{output.name}.part"), output.with_name(f".{output.name}.job.json")
+    return output, output.with_name(f".{output.name}.begun"), output.with_name(f".{output.name}.job.json")
 
 
 class ResumableOutput:

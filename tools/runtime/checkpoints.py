@@ -77,8 +77,19 @@ def load_tokenizer(backbone: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def require_exists(model_path: Path) -> None:
+    """Raises UserError if there is no such model; what is not a directory would pass for .h5 weights."""
+    if not model_path.exists():
+        raise UserError(f"--MODEL_PATH {model_path} does not exist")
+
+
 def tokenizer_of(model_path: Path, backbone: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a trained model: its directory's own, or for .h5 weights the backbone's."""
+    """The tokenizer of a trained model: its directory's own, or for .h5 weights the backbone's.
+
+    Raises:
+        UserError: there is no such model, or no such tokenizer.
+    """
+    require_exists(model_path)
     return load_tokenizer(str(model_path) if model_path.is_dir() else backbone)
 
 
@@ -127,8 +138,7 @@ def load_model(model_path: Path, backbone: str, task: Task, max_length: int, con
     Raises:
         UserError: it does not exist or does not fit the backbone or the task's labels.
     """
-    if not model_path.exists():
-        raise UserError(f"--MODEL_PATH {model_path} does not exist")
+    require_exists(model_path)
     if model_path.is_dir():
         model = load_backbone(str(model_path), task, max_length, trained=True)
         if converted:

@@ -4,7 +4,7 @@
 
 prints the stage's part, each argument followed by a zero byte. With `check` for STAGE it prints nothing, but fails if a
 flag is unknown to every stage of the run, is one that run_task.sh sets itself, has a malformed value, or contradicts
-another.
+another. `check_try` is the same for one of the settings that run_files/search.sh compares, which stage 3 alone gets.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from tools.runtime.arguments import STAGES
 
 PIPELINE = ["fine_tune", "store_saliencies", "train_adapler", "choose_eta_scale", "evaluate", "summarize"]
 """The stages that run_files/run_task.sh and search.sh run."""
+
+TRY = ["train_adapler", "choose_eta_scale"]
+"""The stages that get a setting which search.sh compares with others."""
+
+CHECKS = {"check": PIPELINE, "check_try": TRY}
 
 NOT_WITH_TARGET = "choose_eta_scale"
 """The stage that a run with a target speedup leaves out, because stage 3 trims the model to the target."""
@@ -40,8 +45,11 @@ def accepted_flags(stage: str, arguments: Sequence[str]) -> list[str]:
     return accepted
 
 
-def check(arguments: Sequence[str]) -> None:
+def check(arguments: Sequence[str], stages: Sequence[str] = PIPELINE) -> None:
     """Checks flags and values before the first stage starts.
+
+    Args:
+        stages: those that get the flags.
 
     Raises:
         SystemExit: with code 2 and a usage message, for what is unknown, malformed or contradictory.
@@ -52,7 +60,9 @@ def check(arguments: Sequence[str]) -> None:
             usage.error(f"{argument} is not a flag")
     flags = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
     has_target = "target_speedup" in map(_flag_name, flags)
-    stages = [stage for stage in PIPELINE if not (has_target and stage == NOT_WITH_TARGET)]
+    known_elsewhere = set().union(*(field_names(STAGES[stage]) for stage in PIPELINE))
+    reason = "in a run with a target speedup" if has_target else "among the settings that search.sh compares"
+    stages = [stage for stage in stages if not (has_target and stage == NOT_WITH_TARGET)]
     if "target" in map(_flag_name, flags):
         usage.error("--TARGET takes no value; the flag for a speedup is --TARGET_SPEEDUP")
     known = set().union(*(field_names(STAGES[stage]) for stage in stages))
@@ -60,9 +70,8 @@ def check(arguments: Sequence[str]) -> None:
         if _flag_name(flag) in SET_BY_PIPELINE:
             usage.error(f"the script sets {flag} itself (TASK and SEED are its first arguments); leave it out")
         if _flag_name(flag) not in known:
-            is_left_out = _flag_name(flag) in field_names(STAGES[NOT_WITH_TARGET])
-            reason = f" in a run with a target speedup, which has no {NOT_WITH_TARGET}; leave it out"
-            usage.error(f"no stage accepts {flag}{reason if is_left_out else ''}")
+            where = f" {reason}; leave it out" if _flag_name(flag) in known_elsewhere else ""
+            usage.error(f"no stage accepts {flag}{where}")
     for stage in stages:
         parse(STAGES[stage], "", accepted_flags(stage, arguments), complete=False)
 
@@ -78,11 +87,11 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    stages = [*STAGES, "check"]
+    stages = [*STAGES, *CHECKS]
     parser.add_argument("stage", metavar="STAGE", choices=stages, help=f"one of: {', '.join(stages)}")
     stage, arguments = parser.parse_args(sys.argv[1:2]).stage, sys.argv[2:]  # the other arguments are the stages'
-    if stage == "check":
-        check(arguments)
+    if stage in CHECKS:
+        check(arguments, CHECKS[stage])
     else:
         for accepted in accepted_flags(stage, arguments):
             print(accepted, end="\0")

@@ -69,9 +69,21 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _clear_leftovers(paths: TaskPaths) -> None:
-    """Clears models/, logs/ and data/, where stages write; programs that do not hold the lock may write beside them."""
+    """Clears models/, logs/ and data/, where stages write; programs that do not hold the lock may write beside them.
+
+    The record of a finished training comes back if a kill ended the one that should replace it before an epoch.
+    """
+    for earlier in list(paths.logs.glob("**/.*.old/*")):
+        killed = earlier.parent.with_name(earlier.name)
+        if _is_unchanged(earlier, killed):
+            shutil.rmtree(killed, ignore_errors=True)
     for folder in sorted({path.relative_to(paths.root).parts[0] for path in paths.all}):
         clear_leftovers(paths.root / folder)
+
+
+def _is_unchanged(earlier: Path, folder: Path) -> bool:
+    """Whether the files that a training wrote are still there, because the later one scored no epoch."""
+    return (earlier / SCORES).exists() and not (folder / SCORES).exists()
 
 
 def _is_interrupted(folder: Path, exit_state: str | None) -> bool:
@@ -94,8 +106,8 @@ def _require_no_interrupted_stage_3(paths: TaskPaths) -> None:
 def _recorded(run: Run) -> Iterator[None]:
     """Writes run.json before and after the block, with how it ended.
 
-    An earlier run's folder gives way to the new run's; it comes back if the new run fails on its input before an epoch
-    is done.
+    An earlier run's folder gives way to the new run's; it comes back if the new run fails on its input, or a training
+    ends in any way, before an epoch is done.
 
     Raises:
         UserError: the folder holds an interrupted run that --RESUME was not given for, or that had other arguments.
@@ -119,7 +131,8 @@ def _recorded(run: Run) -> Iterator[None]:
         yield
         record.write(FINISHED)
     except BaseException as error:
-        if earlier and isinstance(error, UserError) and not (run.folder / SCORES).exists():
+        is_refused = isinstance(error, UserError) and not (run.folder / SCORES).exists()
+        if earlier and (is_refused or _is_unchanged(earlier, run.folder)):
             shutil.rmtree(run.folder)
             os.replace(earlier, run.folder)
         else:

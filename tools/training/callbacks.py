@@ -138,6 +138,7 @@ class EpochEnd(keras.callbacks.Callback):
         entry = {"epoch": epoch + 1, "train": dict(logs), "validation": validation}
         self.history.append(entry | self.extra_log_fields())
         logs |= {f"validation_{name}": value for name, value in validation.items() if isinstance(value, float)}
+        write_json_lines(self.scores_file, self.history[:-1])  # from now on, an earlier run's files give way
         self.keep(epoch + 1)
         write_json_lines(self.scores_file, self.history)
         print(f"epoch {epoch + 1}: {_summary(validation)}", flush=True)

@@ -10,8 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from transformers import AutoTokenizer
 
 from tests.tiny_task import run
+from tools.common import paths
 from tools.common.paths import TaskPaths
-from tools.data.rows import demo_task
+from tools.data.rows import DataOptions, demo_task, load_rows
+from tools.data.tasks import TABLE
 
 FINGERPRINT = "35f0e825b3780481a50d181f60b70682c1a0813f93591ab74790b91404e170f4"
 
@@ -73,6 +75,14 @@ def test_backbone_is_always_the_same_and_some_words_are_pieces(tmp_path):
     ]
     unknown = [e for e in demo_task.generate("test") if tokenizer.unk_token_id in tokenizer(e["text"])["input_ids"]]
     assert not unknown
+
+
+def test_the_examples_of_an_earlier_version_are_written_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "DIRECTORY", tmp_path)
+    sizes = {"train": 30, "validation": 5, "test": 5}
+    for train in (20, 30):
+        monkeypatch.setattr(demo_task, "SIZES", sizes | {"train": train})
+        assert len(load_rows(TABLE["demo"], "train", DataOptions())) == train
 
 
 @pytest.mark.slow

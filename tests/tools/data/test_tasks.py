@@ -65,7 +65,7 @@ def row(task, number: int) -> dict:
     label = number % max(len(names), 1)
     raw = {column: f"the {column} was very good {number}" for column in task.text_columns}
     if task.name == "amazon":
-        return {**raw, "stars": label + 1, "product_title": "a film"}
+        return {**raw, "stars": str(label + 1), "product_title": "a film"}
     if task.name == "scitail":
         return {**raw, "label": names[label]}
     if task.name == "hatexplain":
@@ -259,6 +259,14 @@ def test_damaged_rows(damage, tmp_path):
     (tmp_path / "sst2" / "train.jsonl").write_text(text)
     with pytest.raises(UserError, match=named):
         load_rows(TABLE["sst2"], "train", DataOptions(tmp_path))
+
+
+@pytest.mark.parametrize(("task", "raw"), [("amazon", {"stars": ""}), ("hatexplain", {"annotators": "none"})])
+def test_rows_of_another_form_than_the_hubs(task, raw, tmp_path):
+    (tmp_path / task).mkdir()
+    (tmp_path / task / "train.jsonl").write_text(json.dumps(row(TABLE[task], 1) | raw))
+    with pytest.raises(UserError, match=rf"train\.jsonl has a row of another form than {task}'s"):
+        load_rows(TABLE[task], "train", DataOptions(tmp_path))
 
 
 def test_damaged_files(tmp_path):

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from tests import tiny
 from tests.tiny_task import NAME
 from tests.tools.runtime.refusals import ADAPLER, EVALUATE, FINE_TUNE, RATES, SALIENCIES, complains
-from tools.common.atomic_files import clear_leftovers, require_replaceable
+from tools.common.atomic_files import clear_leftovers, move_aside, require_replaceable
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
@@ -92,28 +92,58 @@ def test_saliencies_of_other_weights(stage, with_saliencies):
     complains(stage(ADAPLER, *RATES), "other weights", "store_saliencies.py")
 
 
-def test_resume_takes_nothing_from_a_run_with_other_settings(stage, fine_tuned, monkeypatch):
-    """A run that stopped before its first epoch left its own settings, and nothing of the earlier run's."""
+OTHER = ("--EPOCHS", 1, "--LEARNING_RATE", 0.02)
 
-    def stop(*_, **__):
-        raise KeyboardInterrupt
 
-    other = "--EPOCHS", 1, "--LEARNING_RATE", 0.02
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def files_of(folder) -> dict:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_training_that_is_stopped_before_an_epoch_leaves_the_record_of_the_one_before(stage, fine_tuned, monkeypatch):
+    """Whose files are all there; --RESUME takes nothing of it for a run with other settings."""
+    folder = fine_tuned.run_folder("fine_tune")
+    before, weights = files_of(folder), fine_tuned.fine_tuned(1).read_bytes()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("tools.runtime.checkpoints.TFAdapLeRForSequenceClassification.from_pretrained", stop)
-        stage(FINE_TUNE, *other)
-    before = fine_tuned.fine_tuned(1).read_bytes()
-    assert stage(FINE_TUNE, *other, "--RESUME")[0] == 0
-    assert fine_tuned.fine_tuned(1).read_bytes() != before
+        stage(FINE_TUNE, *OTHER)
+    assert files_of(folder) == before
+    complains(stage(FINE_TUNE, *OTHER, "--RESUME"), "--LEARNING_RATE")
+    assert stage(FINE_TUNE, *OTHER)[0] == 0
+    assert fine_tuned.fine_tuned(1).read_bytes() != weights
+
+
+def test_a_training_that_is_killed_before_an_epoch_leaves_the_record_of_the_one_before(stage, fine_tuned):
+    folder = fine_tuned.run_folder("fine_tune")
+    before = files_of(folder)
+    move_aside(folder)
+    folder.mkdir()
+    (folder / "run.json").write_text('{"settings": {}, "exit": "running"}')
+    assert stage(SALIENCIES)[0] == 0
+    assert files_of(folder) == before
+
+
+def test_a_training_that_is_stopped_while_it_saves_its_first_epoch_is_no_finished_one(stage, fine_tuned, monkeypatch):
+    """Some files are its own by then."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tools.training.callbacks.write_json", stop)
+        stage(FINE_TUNE, *OTHER)
+    record = json.loads((fine_tuned.run_folder("fine_tune") / "run.json").read_text())
+    assert record["exit"].startswith("KeyboardInterrupt") and record["settings"]["learning_rate"] == 0.02
+    complains(stage(FINE_TUNE, *OTHER), "--RESUME")
+    assert stage(FINE_TUNE, *OTHER, "--RESUME")[0] == 0
 
 
 def test_a_mistyped_command_leaves_the_record_of_a_finished_run(stage, with_saliencies):
     """Stage 2 goes on from it, and --RESUME finds it finished."""
     folder = with_saliencies.run_folder("fine_tune")
-    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    before = files_of(folder)
     assert {"run.json", "scores.jsonl"} <= {file.name for file in before}
     complains(stage(FINE_TUNE, "--EPOCHS", 1, MAX_LENGTH=17), "MAX_LENGTH 17")
-    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    assert files_of(folder) == before
     assert not list(with_saliencies.logs.glob(".*"))
     assert stage(SALIENCIES)[0] == 0
 
@@ -187,7 +217,7 @@ def test_output_never_replaces_something_else(tmp_path):
 def test_weights_that_do_not_fit(stage, fine_tuned, tmp_path):
     weights = fine_tuned.fine_tuned(1)
     complains(stage(EVALUATE, "--MODEL_PATH", weights, "--LR_MODEL"), weights.name, "--LR_MODEL")
-    complains(stage(EVALUATE, "--MODEL_PATH", tmp_path / "none.h5"), "none.h5")
+    complains(stage(EVALUATE, "--MODEL_PATH", tmp_path / "none.h5", BACKBONE="not/there"), "none.h5 does not exist")
     other = tmp_path / "other.h5"
     tiny.make_model(converted=False, hidden_size=15, vocab_size=15).save_weights(str(other))
     complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5", "--BACKBONE")

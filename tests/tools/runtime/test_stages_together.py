@@ -42,6 +42,8 @@ def test_an_evaluation_of_one_split_keeps_the_others(stage, with_saliencies):
     before = json.loads(file.read_text())
     assert stage(EVALUATE, "--MODEL_PATH", weights, "--SPLIT", "validation")[0] == 0
     assert json.loads(file.read_text()) == before and {"validation", "test"} <= before.keys()
+    assert stage(EVALUATE, "--MODEL_PATH", os.path.relpath(weights), "--SPLIT", "validation")[0] == 0
+    assert json.loads(file.read_text()).keys() == before.keys()
     file.write_text(json.dumps(before | {"weights": 1}))
     assert stage(EVALUATE, "--MODEL_PATH", weights, "--SPLIT", "validation")[0] == 0
     assert "test" not in json.loads(file.read_text())
