@@ -66,5 +66,8 @@ def test_the_fastest_model_that_keeps_its_score_is_chosen(tmp_path, monkeypatch)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(models[1])
     assert sum("chosen" in line for line in done.stdout.splitlines()) == 1
+    other = where.root.parent.parent / "8" / "sst2" / models[1].relative_to(where.root)
+    mixed = run_here(f"{command} {models[0]} {other}")
+    assert mixed.returncode == 2 and f"{other} is of the run" in mixed.stderr
     none = run_here(f"{command} {models[2]}")
     assert none.returncode == 2 and "none of the 1 models" in none.stderr

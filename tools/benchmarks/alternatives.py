@@ -31,7 +31,6 @@ from tqdm import tqdm
 from tools.benchmarks.contenders import ONNX, TENSORFLOW, Contender, make_contenders
 from tools.benchmarks.first_answer import measure
 from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
-from tools.common.errors import UserError
 from tools.data.examples import Examples
 from tools.data.loading import load_examples
 from tools.data.rows import load_rows
@@ -42,6 +41,7 @@ from tools.results.alternatives import SIZES, table, timed_texts
 from tools.runtime.checkpoints import load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
 from tools.runtime.run import Run
+from tools.training.plan_alternatives import require_alternatives
 
 BATCH_SIZES = tuple(map(int, SIZES))
 LONGEST_FIXED = 128
@@ -78,11 +78,7 @@ def benchmark(arguments: AlternativesArguments) -> None:
         UserError: the task has windows or hidden labels, or a model or data set cannot be read.
     """
     run = Run.of("alternatives", arguments)
-    if run.task.windowed:
-        raise UserError(
-            f"--TASK {run.task.name} cannot be compared with alternatives: its documents are cut into windows, with "
-            "shorter inputs into others; give a model of another task"
-        )
+    require_alternatives(run.task)
     splits, directory = Splits(run), model_directory(arguments.model_path)
     result = {
         **{"kind": "alternatives", "task": run.task.name, "metric": run.task.primary_metric},
@@ -153,11 +149,15 @@ def scores(run: Run, contender: Contender, splits: Splits, before: np.ndarray, w
 
 
 def time_batches(contenders: list[Contender], splits: Splits, batch_size: int, count: int) -> dict[str, np.ndarray]:
-    """Seconds per text of every contender on the first `count` test texts, in their order: [rounds, batches]."""
+    """Seconds per text of every contender on the first `count` test texts, in their order: [rounds, batches].
+
+    Texts that fill no batch are left out, because a round is the mean of its batches.
+    """
     batches = {}
     for length in {contender.max_length for contender in contenders}:
         test = splits("test", length)
-        first = test.take(np.arange(min(len(test), count)))
+        count = min(len(test), count)
+        first = test.take(np.arange(max(count - count % batch_size, min(count, batch_size))))
         batches[length] = [inputs for inputs, _ in first.batches(batch_size)]
     sizes = np.array([len(inputs["input_ids"]) for inputs in batches[contenders[0].max_length]])
     functions = {

@@ -35,6 +35,7 @@ class BatchedBackboneArguments(BackboneArguments):
 class PrecisionArguments(BenchmarkArguments):
     model_path: Path = flag("AdapLeR: a save_pretrained directory, or the .h5 file beside it")
     hold_out: PositiveInt | None = flag(SAME_HOLD_OUT, None)
+    max_eval_examples: PositiveInt | None = flag("use this many validation examples (default: all)", None)
     batch_size: PositiveInt = flag("examples per batch", 32)
 
 

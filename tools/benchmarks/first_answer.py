@@ -1,9 +1,11 @@
 """Starts an engine in a process of its own and measures what a user waits for: the time until the first answer.
 
+`measure` runs this file as a program:
+
     python -m tools.benchmarks.first_answer ENGINE PRECISION MODEL TOKENIZER TEXTS
 
 MODEL is a save_pretrained directory or an ONNX file, TOKENIZER a tokenizer.json for the latter, and TEXTS a JSON file.
-Prints a line when the first text is answered, then the peak memory in MB once all texts have run as one batch.
+Prints a line when the first text is answered, then the peak memory in MiB once all texts have run as one batch.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.benchmarks.memory import megabytes_at_peak
+from tools.benchmarks.memory import mebibytes_at_peak
 from tools.common.modules import import_alone
 from tools.common.paths import ROOT
 
 
 def measure(engine: str, precision: str, model: Path, tokenizer: Path, texts: Path) -> dict[str, float]:
-    """Seconds from the start of a process to its first answer, and its peak memory, in MB, after one batch.
+    """Seconds from the start of a process to its first answer, and its peak memory, in MiB, after one batch.
 
     Raises:
         RuntimeError: the process failed; its error is on standard error.
@@ -72,8 +74,10 @@ def main(engine: str, precision: str, model: str, tokenizer: str, texts: str) ->
     run(contents[:1])
     print("answered", flush=True)
     run(contents)
-    print(megabytes_at_peak())
+    print(mebibytes_at_peak())
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 6:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -18,7 +18,7 @@ from pathlib import Path
 import datasets
 
 from tools.benchmarks.measurement import finish
-from tools.benchmarks.memory import megabytes_at_peak
+from tools.benchmarks.memory import mebibytes_at_peak
 from tools.data.loading import encode
 from tools.data.rows import DataOptions, load_rows
 from tools.data.tasks import get_task
@@ -36,13 +36,13 @@ def benchmark(arguments: BackboneArguments) -> None:
     result = {"kind": "loading", "task": arguments.task, "max_length": arguments.max_length}
     with tempfile.TemporaryDirectory() as cache:
         datasets.config.HF_DATASETS_CACHE = Path(cache)
-        megabytes_before = megabytes_at_peak()
+        megabytes_before = mebibytes_at_peak()
         start = time.perf_counter()
         rows = load_rows(task, "train", DataOptions(arguments.data_dir, arguments.max_train_examples))
         end_of_reading = time.perf_counter()
         examples = encode(rows, task, tokenizer, arguments.max_length)
         encode_seconds = time.perf_counter() - end_of_reading
-        result |= {"megabytes_before": megabytes_before, "megabytes_peak": megabytes_at_peak()}
+        result |= {"megabytes_before": megabytes_before, "megabytes_peak": mebibytes_at_peak()}
         result |= {"examples": len(examples), "tokens": int(examples.lengths.sum())}
         result |= {"read_seconds": end_of_reading - start, "encode_seconds": encode_seconds}
         texts = list(zip(*(rows[column][:ONE_BY_ONE] for column in task.text_columns), strict=True))

@@ -6,6 +6,6 @@ import re
 from pathlib import Path
 
 
-def megabytes_at_peak() -> float:
-    """Most resident memory of this process, in MB; getrusage would count its parent's as well."""
+def mebibytes_at_peak() -> float:
+    """Most resident memory of this process, in MiB; getrusage would count its parent's as well."""
     return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024

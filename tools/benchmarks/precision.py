@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from tools.benchmarks.arguments import PrecisionArguments
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import RowArguments
 
 if __name__ == "__main__":
-    ARGUMENTS = parse([PrecisionArguments, RowArguments], __doc__)  # before the imports that take seconds
+    ARGUMENTS = parse([PrecisionArguments], __doc__)  # before the imports that take seconds
 
 import tf_keras as keras
 
@@ -19,13 +18,13 @@ from tools.benchmarks.measurement import finish, time_interleaved, time_ratio
 from tools.benchmarks.training import BATCHES, ROUNDS, training_step, with_saliency
 from tools.benchmarks.variants import POLICIES, lr_mode_graph
 from tools.data.loading import load_examples
+from tools.data.rows import DataOptions
 from tools.data.tasks import get_task, hold_out
 from tools.evaluation.evaluate import evaluation_summary, lr_mode_agreement, predict
 from tools.evaluation.metrics import SAME_ROUNDED_VALUE, same_answers
 from tools.results.tables import precision_table
 from tools.runtime.checkpoints import load_saved, load_tokenizer, model_directory, weights_checksum
 from tools.runtime.program import run_program
-from tools.runtime.run import data_options
 
 
 def benchmark(arguments: PrecisionArguments) -> None:
@@ -38,7 +37,7 @@ def benchmark(arguments: PrecisionArguments) -> None:
         models[name] = load_saved(directory, converted=True)
     keras.mixed_precision.set_global_policy("float32")
     length, batch_size = models["float32"].longest_input, arguments.batch_size
-    options = data_options(arguments.data_dir, arguments)
+    options = DataOptions(arguments.data_dir, max_eval_examples=arguments.max_eval_examples)
     dev = load_examples(task, "validation", load_tokenizer(str(directory)), length, options)
     summaries, logits = {}, []
     for name, model in models.items():

@@ -110,17 +110,27 @@ def clear_leftovers(directory: Path) -> None:
             part.unlink(missing_ok=True)
 
 
+def require_free(output: Path) -> None:
+    """Makes sure that nothing but an empty directory is at `output`.
+
+    Raises:
+        UserError: something is there.
+    """
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UserError(f"--OUTPUT {output} exists; name another, or delete it first")
+
+
 def require_replaceable(output: Path, marker: str) -> None:
     """Makes sure that `output` is free, or a directory of the kind that is going to replace it.
 
     Args:
-        marker: a file that tells the kind.
+        marker: a file that no other kind has.
 
     Raises:
         UserError: something else is there.
     """
-    if output.exists() and not (output / marker).exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(f"--OUTPUT {output} exists and is not a directory with a {marker}; name another")
+    if not (output / marker).exists():
+        require_free(output)
 
 
 def write_json(path: Path, value: Any) -> None:

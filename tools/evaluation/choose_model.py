@@ -16,6 +16,7 @@ if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["choose_model"], __doc__)  # before the imports that take seconds
 
 from tools.common.errors import UserError
+from tools.common.paths import TaskPaths
 from tools.results.result_files import chosen_point
 from tools.results.tables import choice_table
 from tools.runtime.run import Run
@@ -23,6 +24,13 @@ from tools.runtime.stage import run_stage
 
 
 def choose_model(run: Run) -> None:
+    for model in run.arguments.model_paths:
+        owner = TaskPaths.of(model)
+        if owner is not None and owner.root != run.paths.root:
+            raise UserError(
+                f"--MODEL_PATHS {model} is of the run {owner.root}, not of {run.paths.root}; give models of one run, "
+                "with its --BACKBONE and --DATA_SEED"
+            )
     curves = {model: _curve(run.paths.eta_scales(model)) for model in run.arguments.model_paths}
     best = fastest(curves)
     print(choice_table({model.name: curve for model, curve in curves.items()}, best and best.name))

@@ -40,7 +40,8 @@ def traces(
     """
     columns = [list(column) for column in zip(*examples, strict=True)]
     limits = {"truncation": True, "max_length": max_length, "padding": True, "padding_side": "right"}
-    encoded = tokenizer(*columns, return_offsets_mapping=True, **limits)
+    limits |= {"return_offsets_mapping": True, "return_token_type_ids": True}
+    encoded = tokenizer(*columns, **limits)
     offsets = encoded.pop("offset_mapping")
     inputs = {name: tf.constant(values, tf.int32) for name, values in encoded.items()}
     outputs = model(inputs, lr_mode=True, eta_scale=eta_scale)

@@ -51,7 +51,7 @@ def compare(
 
 
 def config_of(backbone: str) -> BertConfig:
-    """The config of a hub id, a directory or a config.json.
+    """The config of a hub id, a directory or a config.json, as a plain BERT's.
 
     Raises:
         UserError: there is none, or it is no BERT's.
@@ -67,6 +67,7 @@ def config_of(backbone: str) -> BertConfig:
         raise UserError(f"cannot load a config from '{backbone}': {str(error).splitlines()[0]}") from error
     if not isinstance(config, BertConfig):
         raise UserError(f"'{backbone}' is a '{config.model_type}' checkpoint; AdapLeR here is built on 'bert' only")
+    config.adapler = False
     return config
 
 

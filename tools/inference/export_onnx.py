@@ -160,7 +160,7 @@ def read_results(file: Path, source: Path, model: TFAdapLeRForSequenceClassifica
         source: the directory of the model.
 
     Raises:
-        UserError: it is no result file of a run, or the AdapLeR is another.
+        UserError: it is no result file of a run, or one of another model.
     """
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
@@ -189,7 +189,7 @@ def read_results(file: Path, source: Path, model: TFAdapLeRForSequenceClassifica
         raise UserError(f"--RESULTS {file} is not the result file of a run, as --SAVE writes it: {error!r}") from error
     if model.is_adapler:
         measured |= {name: scores[name] for name in ("eta_scale", "weights") if name in scores}
-        require_same_model(file, measured, source, model.eta_scale)
+    require_same_model(file, measured, source, model.eta_scale)
     return facts
 
 

@@ -14,7 +14,6 @@ from models.adapler_config import AdapLeRConfig
 from models.text_predictor import as_arrays
 from tools.common.errors import UserError
 from tools.data.rows import DataOptions, load_rows
-from tools.data.tasks import CUSTOM
 from tools.evaluation.intervals import paired_difference
 from tools.inference.onnx_graph import ModelGraph
 from tools.inference.onnx_predictor import MODEL_FILES, OnnxPredictor
@@ -48,21 +47,26 @@ def load_dev_set(arguments: HeldOutTaskArguments, limit: int | None, config: Ada
         config: the model's.
 
     Raises:
-        UserError: it cannot be read, or the model is of another task.
+        UserError: it cannot be read, has hidden labels, is scored by windows, or the model is of another task.
     """
     task = make_task(arguments)
+    if task.windowed:
+        raise UserError(f"--TASK {task.name} is scored by windows of its documents, which int8 is not; leave it out")
     if task.outputs != config.num_labels:
         raise UserError(f"--TASK {task.name} has {task.outputs} outputs, the model has {config.num_labels}")
     if config.text_columns not in (None, list(task.text_columns)):
         columns = " and ".join(task.text_columns), " and ".join(config.text_columns)
         raise UserError(f"--TASK {task.name} has texts in {columns[0]}, the model was trained on {columns[1]}")
     names, known = list(task.label_names), list(config.id2label.values())
-    if task.name != CUSTOM and names and names != known and not known[0].startswith("LABEL_"):
+    if names and names != known and not known[0].startswith("LABEL_"):
         raise UserError(f"--TASK {task.name} has the labels {', '.join(names)}, the model has {', '.join(known)}")
     rows = load_rows(task, "validation", DataOptions(arguments.data_dir, max_eval_examples=limit))
     texts = list(zip(*(rows[column][:] for column in task.text_columns), strict=True))
     texts = [text if len(text) == 2 else text[0] for text in texts]
-    return DevSet(task.name, task.metrics[0], texts, np.array(rows["label"][:]))
+    labels = np.array(rows["label"][:])
+    if (labels < 0).any():
+        raise UserError(f"--TASK {task.name}: {(labels < 0).sum()} validation labels are hidden (-1); leave it out")
+    return DevSet(task.name, task.metrics[0], texts, labels)
 
 
 def write_int8(

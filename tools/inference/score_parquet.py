@@ -7,10 +7,8 @@ RAY_ADDRESS set it runs on that cluster, else on processes of this machine.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import itertools
-import json
 import os
 import re
 import sys
@@ -73,7 +71,7 @@ def score(arguments: ScoreArguments) -> None:
     predictor = OnnxPredictor(**settings)  # refuses a wrong setting before anything is written
     text_columns = arguments.text_columns or predictor.text_columns or ["text"]
     pending = rows_of_files(arguments.input, arguments.output, text_columns)
-    keep_job(arguments.output, job_of(arguments), [Path(path) for path in pending])
+    keep_job(arguments.output, job_of(arguments, text_columns), [Path(path) for path in pending])
     pending = {path: rows for path, rows in pending.items() if not (arguments.output / Path(path).name).exists()}
     for path in [path for path, rows in pending.items() if rows == 0]:
         write_answers(arguments.output / Path(path).name, [])
@@ -115,11 +113,11 @@ def null_counts(metadata: pq.FileMetaData) -> dict[str, int]:
     return dict(counts)
 
 
-def job_of(arguments: ScoreArguments) -> dict:
+def job_of(arguments: ScoreArguments, text_columns: list[str]) -> dict:
     """What the answers depend on, beside their texts."""
-    versions = file_versions(sorted(arguments.model_path.iterdir()))
-    values = dataclasses.asdict(arguments) | {"model": versions, "workers": None, "output": None}
-    return json.loads(json.dumps(values, default=str))
+    files = sorted(file for file in arguments.model_path.resolve().iterdir() if file.is_file())
+    settings = {"text_columns": text_columns, "eta_scale": arguments.eta_scale, "int8": arguments.int8}
+    return settings | {"model": file_versions(files)}
 
 
 def score_files(pending: dict[str, int], scorer: type, scorer_arguments: dict, arguments: ScoreArguments) -> None:

@@ -32,7 +32,7 @@ POINT |= {
     "batch 8": "{batch_8[p50]:.2f} / {batch_8[p99]:.2f}",
     "batch 32": "{batch_32[p50]:.2f} / {batch_32[p99]:.2f}",
     "all texts, batch 1, 8, 32": "{over_all[1]:.2f}, {over_all[8]:.2f}, {over_all[32]:.2f}",
-    "peak memory (MB)": "{memory_mb:.0f}",
+    "peak memory (MiB)": "{memory_mb:.0f}",
     "start (s)": "{startup_seconds:.1f}",
     "file (MB)": "{file_mb:.1f}",
     "Pareto front": "{front}",

@@ -255,6 +255,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
     """
     if not path.exists():
         raise UserError(f"no weights at {path}")
+    if path.is_dir():
+        raise UserError(f"{path} is a directory; give .h5 weights, which stages 1 and 3 write beside it")
     try:
         model.load_weights(str(path))
     except (OSError, ValueError, KeyError) as error:

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from transformers import AutoConfig
 
-from tools.common.atomic_files import require_replaceable
+from tools.common.atomic_files import require_free
 from tools.common.errors import UserError
 from tools.runtime.checkpoints import load_tokenizer, loading
 from tools.runtime.program import run_program
@@ -32,7 +32,7 @@ from tools.training.extend_positions import load_plain_bert, write_backbone
 
 
 def cut_layers(arguments: CutArguments) -> None:
-    require_replaceable(arguments.output, "config.json")
+    require_free(arguments.output)
     cut(arguments.backbone, arguments.layers, arguments.output)
     print(arguments.output)
 

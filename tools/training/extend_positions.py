@@ -26,14 +26,14 @@ if __name__ == "__main__":
 import numpy as np
 from transformers import AutoConfig, PreTrainedTokenizerBase, TFBertModel
 
-from tools.common.atomic_files import atomic_directory, require_replaceable
+from tools.common.atomic_files import atomic_directory, require_free
 from tools.common.errors import UserError
 from tools.runtime.checkpoints import load_tokenizer, loading, require_weights
 from tools.runtime.program import run_program
 
 
 def extend_positions(arguments: ExtendArguments) -> None:
-    require_replaceable(arguments.output, "config.json")
+    require_free(arguments.output)
     extend(arguments.backbone, arguments.positions, arguments.output)
     print(arguments.output)
 

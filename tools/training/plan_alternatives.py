@@ -18,8 +18,10 @@ if __name__ == "__main__":
 import numpy as np
 from transformers import BertConfig
 
+from tools.common.errors import UserError
 from tools.common.paths import TaskPaths, generated_backbone
 from tools.data.loading import load_examples
+from tools.data.tasks import Task
 from tools.flops.comparison import config_of
 from tools.flops.formulas import bert_flops
 from tools.runtime.checkpoints import load_tokenizer
@@ -52,6 +54,7 @@ class Alternative:
 
 
 def plan_alternatives(run: Run) -> None:
+    require_alternatives(run.task)
     for alternative in alternatives(run):
         if alternative.method == "first layers":
             cut(run.backbone, int(alternative.setting.split()[0]), generated_backbone(alternative.paths.name))
@@ -75,6 +78,15 @@ def alternatives(run: Run) -> list[Alternative]:
         paths = TaskPaths(f"{name}_first_{tokens}_tokens", run.paths.seed, run.paths.task)
         planned.append(Alternative("first tokens", f"{tokens} tokens", paths, run.backbone, tokens))
     return planned
+
+
+def require_alternatives(task: Task) -> None:
+    """Raises UserError for a task whose documents are cut into windows: shorter inputs are other windows."""
+    if task.windowed:
+        raise UserError(
+            f"--TASK {task.name} cannot be compared with alternatives: its documents are cut into windows, with "
+            "shorter inputs into others; give a model of another task"
+        )
 
 
 def first_tokens(config: BertConfig, lengths: np.ndarray, speedup: float) -> int:

@@ -197,6 +197,19 @@ def test_a_task_of_windows_is_refused(saved_model):
     arguments = parse([AlternativesArguments, HeldOutTaskArguments, RowArguments], "", given.split())
     with pytest.raises(UserError, match="--TASK movie_rationales cannot be compared"):
         program.benchmark(arguments)
+    with pytest.raises(UserError, match="--TASK movie_rationales cannot be compared"):
+        plan_alternatives.plan_alternatives(Run.of("alternatives", arguments))
+
+
+@pytest.mark.parametrize(("count", "timed"), [(3, [3]), (4, [4]), (9, [4, 4]), (20, [4, 4])])
+def test_texts_that_fill_no_batch_are_not_timed(count, timed, monkeypatch):
+    """Unless they are all that there is."""
+    ids = tf.ragged.constant([[2, 3]] * 11)
+    examples = Examples(np.arange(11), ids, tf.zeros_like(ids), np.zeros(11, np.int32), pad_id=0)
+    contender = SimpleNamespace(name="model", max_length=None, run=None)
+    monkeypatch.setattr(program, "time_interleaved", lambda _, numbers, *__: {"model": np.ones((2, len(numbers)))})
+    times = program.time_batches([contender], lambda *_: examples, 4, count)["model"]
+    assert times[0].tolist() == [1 / size for size in timed]
 
 
 def test_strung_together_texts_fill_every_position():

@@ -15,7 +15,7 @@ from tools.benchmarks import inference, precision
 from tools.benchmarks.arguments import PrecisionArguments
 from tools.benchmarks.inference import RandomModels, random_batch
 from tools.benchmarks.measurement import time_interleaved
-from tools.benchmarks.memory import megabytes_at_peak
+from tools.benchmarks.memory import mebibytes_at_peak
 from tools.common.atomic_files import file_checksum
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results import benchmark_tables as tables
@@ -129,4 +129,4 @@ def test_peak_memory_is_a_process_own():
     taken = np.ones(2**26)  # 512 MB, which a child's getrusage would count
     assert taken.sum() > 0
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(megabytes_at_peak) < megabytes_at_peak() - 400
+        assert pool.apply(mebibytes_at_peak) < mebibytes_at_peak() - 400

@@ -3,9 +3,10 @@
 import pytest
 from transformers import BertConfig
 
+from models import AdapLeRConfig
 from tests.tiny_task import run_here
 from tools.bert_w_lr_flops_calc import all_kept
-from tools.flops.comparison import not_in_formula
+from tools.flops.comparison import config_of, not_in_formula
 from tools.flops.formulas import adapler_flops, bert_flops
 from tools.flops.profiler import by_place, profile_adapler, profile_bert, total
 
@@ -31,6 +32,14 @@ def test_what_the_formula_leaves_out_explains_the_difference():
     places = by_place(profile_bert(config, 64))
     counted = sum(flops for place, flops in places.items() if not not_in_formula(place))
     assert bert_flops(config, 64) == pytest.approx(counted, rel=2e-4)
+
+
+def test_the_backbone_of_an_adapler_is_profiled_as_plain_bert(tmp_path):
+    config = BertConfig(**CONFIGS["128"])
+    adapler = AdapLeRConfig.copy_of(config)
+    adapler.adapler = True
+    adapler.save_pretrained(tmp_path)
+    assert profile_bert(config_of(str(tmp_path)), 5) == profile_bert(config, 5)
 
 
 def test_the_commands(tmp_path):

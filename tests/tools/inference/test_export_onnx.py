@@ -200,6 +200,25 @@ def test_the_dev_set_of_another_task_is_refused(saved_model, tmp_path, config, m
         export_model(model, tmp_path / "exported", task="mrpc", data_dir=tmp_path)
 
 
+def test_the_dev_set_of_a_custom_task_with_other_labels_is_refused(saved_model, tmp_path):
+    decided_model(saved_model, tmp_path / "model")
+    model = changed_copy(saved_model, tmp_path / "other", id2label={0: "ham", 1: "spam"})
+    with pytest.raises(UserError, match="--TASK custom has the labels bad, good, the model has ham, spam"):
+        export_model(model, tmp_path / "exported", task="custom", data_dir=tmp_path)
+
+
+def test_a_dev_set_that_int8_cannot_be_scored_on_is_refused(saved_model, tmp_path):
+    """Hidden labels would all agree, and windows are no whole reviews."""
+    (tmp_path / "sst2").mkdir()
+    (tmp_path / "sst2" / "validation.jsonl").write_text('{"sentence": "good film", "label": -1}\n' * 3)
+    names = {0: "negative", 1: "positive"}
+    model = changed_copy(saved_model, tmp_path / "model", text_columns=["sentence"], id2label=names)
+    with pytest.raises(UserError, match="3 validation labels are hidden"):
+        export_model(model, tmp_path / "exported", task="sst2", data_dir=tmp_path)
+    with pytest.raises(UserError, match="windows"):
+        export_model(model, tmp_path / "exported", task="movie_rationales", data_dir=tmp_path)
+
+
 def test_int8_that_could_lose_too_much_says_so(saved_model, tmp_path, monkeypatch):
     """With all layers in float32 as well, because the word embeddings are int8."""
     surely = {"difference": -0.01, "low": -0.02, "high": 0.0}
@@ -218,6 +237,10 @@ def test_the_card_of_a_plain_bert_has_scores_without_intervals(saved_model, tmp_
     exported = export_model(plain, tmp_path / "exported", results=tmp_path / "results.json")
     (row,) = [line for line in (exported / "README.md").read_text().splitlines() if line.startswith("| test")]
     assert f"{results['bert']['test']['accuracy']:.4f}" in row and "to" not in row.split("|")[5]
+    results["bert"]["model"] = "bert_demo_3.h5"
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    with pytest.raises(UserError, match="is of another model: its model is bert_demo_3"):
+        export_model(plain, tmp_path / "other", results=tmp_path / "results.json")
 
 
 def test_exports_cut_long_texts_where_training_cut_them(saved_model, tmp_path):

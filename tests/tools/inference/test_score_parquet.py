@@ -1,5 +1,6 @@
 """Batch scoring on Ray: the answers of OnnxPredictor, file by file, and what is refused."""
 
+import shutil
 import sys
 
 import pyarrow as pa
@@ -63,6 +64,18 @@ def test_files_have_the_answers_of_their_rows_and_missing_files_are_added(export
     assert (output / "d.parquet").stat().st_mtime_ns == before["d.parquet"][1]
     with pytest.raises(UserError, match="another model or setting"):
         score_folder(exported, folder, output, "--INT8")
+
+
+def test_a_second_call_may_name_the_same_job_otherwise(exported, tmp_path, monkeypatch):
+    """Its answers may lie in the model's folder; neither batches nor paths nor the default column change them."""
+    (tmp_path / "texts").mkdir()
+    pq.write_table(pa.table({"text": ["good", "bad film"]}), tmp_path / "texts" / "a.parquet")
+    model = shutil.copytree(exported, tmp_path / "exported")
+    score_folder(model, tmp_path / "texts", model / "answers")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["ray"], "init", None)  # nothing is left to score
+    again = ["--TEXT_COLUMNS", "text", "--BATCH_SIZE", "2"]
+    score_folder("exported", "texts", "exported/answers", *again)
 
 
 def test_a_missing_text_is_refused_before_ray_starts(exported, tmp_path, monkeypatch):

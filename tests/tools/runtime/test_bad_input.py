@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from tests import tiny
 from tests.tiny_task import NAME
 from tests.tools.runtime.refusals import ADAPLER, EVALUATE, FINE_TUNE, RATES, SALIENCIES, complains
-from tools.common.atomic_files import clear_leftovers, move_aside, require_replaceable
+from tools.common.atomic_files import clear_leftovers, move_aside, require_free, require_replaceable
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
 from tools.data.tasks import TABLE
@@ -20,6 +20,8 @@ from tools.inference.resumable_output import ResumableOutput
 from tools.runtime import checkpoints
 from tools.runtime.argument_parser import parse
 from tools.runtime.arguments import STAGES
+from tools.training.cut_layers import CutArguments, cut_layers
+from tools.training.extend_positions import ExtendArguments, extend_positions
 
 
 def test_unknown_task(stage):
@@ -212,6 +214,19 @@ def test_output_never_replaces_something_else(tmp_path):
         require_replaceable(tmp_path, "saved_model.pb")
     require_replaceable(tmp_path, "precious")
     require_replaceable(tmp_path / "new", "saved_model.pb")
+    with pytest.raises(UserError, match="delete it first"):
+        require_free(tmp_path)
+
+
+def test_a_changed_backbone_replaces_no_model(fine_tuned, place, tmp_path):
+    model = fine_tuned.fine_tuned(1).with_suffix("")
+    before = files_of(model)
+    for program, flags in ((cut_layers, "--LAYERS 1"), (extend_positions, "")):
+        arguments = {cut_layers: CutArguments, extend_positions: ExtendArguments}[program]
+        given = f"--BACKBONE {place['BACKBONE']} --OUTPUT {model} {flags}"
+        with pytest.raises(UserError, match="exists"):
+            program(parse([arguments], "", given.split()))
+    assert files_of(model) == before
 
 
 def test_weights_that_do_not_fit(stage, fine_tuned, tmp_path):
@@ -223,6 +238,8 @@ def test_weights_that_do_not_fit(stage, fine_tuned, tmp_path):
     complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5", "--BACKBONE")
     other.write_bytes(weights.read_bytes()[:3000])
     complains(stage(EVALUATE, "--MODEL_PATH", other), "other.h5")
+    with pytest.raises(UserError, match="is a directory; give"):
+        checkpoints.load_weights(tiny.make_model(), weights.with_suffix(""))
 
 
 def test_a_classifier_for_other_labels(place):
