@@ -58,6 +58,7 @@ NEAR_TARGET = (f"{ADAPLER}::test_the_best_epoch_near_the_target_is_chosen_or_els
 TRIMMING = ("tests/tools/evaluation/test_trim_speed.py::test_trimming_scales_all_thresholds_to_the_target",)
 TARGET_RUN = (f"{TARGET_AND_SCORES}::test_a_run_with_a_target_keeps_the_best_epoch_near_it_and_trims_it",)
 RESUMED_TARGET = ("tests/tools/training/test_fit.py::test_an_interrupted_run_ends_as_one_that_was_not",)
+SEVERAL = "tests/tools/results/test_several_runs_of_a_task.py"
 BAD_INPUT = "tests/tools/runtime/test_bad_input.py"
 SUBMISSION = (f"{FLAGS}::test_a_submission_has_the_servers_labels",)
 RECIPE_FIRST = (

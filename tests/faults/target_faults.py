@@ -19,6 +19,7 @@ from tests.faults.places import (
     RESUMED_TARGET,
     SALIENCIES,
     SAMPLE,
+    SEVERAL,
     SPEED_TARGET,
     STAGE_3,
     STAGE_3_END,
@@ -96,6 +97,20 @@ TARGET_FAULTS = (
         "abs(speedup / other - 1)",
         "abs(speedup / other) - 1",
         ("tests/tools/results/test_variants.py::test_the_recipe_at_other_targets_is_told_apart_from_other_settings",),
+    ),
+    Fault(
+        "settings of two backbones compared",
+        "tools/results/result_files.py",
+        'groups.setdefault((run["task"], run["backbone"]), [])',
+        'groups.setdefault((run["task"], ""), [])',
+        (f"{SEVERAL}::test_settings_are_compared_within_one_backbone",),
+    ),
+    Fault(
+        "data sets of a user averaged",
+        "tools/results/result_files.py",
+        'settings.get("task") == OWN_FILES',
+        "False",
+        (f"{SEVERAL}::test_data_sets_of_a_user_are_not_averaged",),
     ),
     Fault(
         "a setting called distinct whose interval holds zero",

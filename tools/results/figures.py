@@ -17,7 +17,7 @@ from tools.common.atomic_files import atomic_write
 from tools.results import alternatives
 from tools.results.alternatives import ONE_POINT
 from tools.results.rationales import agreement_records
-from tools.results.result_files import LAYOUT, Results, aim, is_other_target
+from tools.results.result_files import LAYOUT, Results, aim, by_backbone, is_other_target, tradeoff_name
 from tools.results.verdict import task_records
 
 COLOURS = LAYOUT["colours"]
@@ -33,9 +33,8 @@ def draw_figures(results: Results, output: Path) -> list[str]:
     for result in comparisons:
         name = f"{result['task']}_{result['backbone']}_alternatives"
         drawn[name] = alternatives.figure_rows([result]), alternatives.figure
-    for task in {run["task"] for run in results.runs}:
-        runs = [run for run in results.runs if run["task"] == task]
-        drawn[f"{task}_tradeoff"] = tradeoff_rows(runs), draw_tradeoff
+    for key, runs in by_backbone(results.runs).items():
+        drawn[tradeoff_name(*key)] = tradeoff_rows(runs), draw_tradeoff
     drawn = {name: (pandas.DataFrame(rows), draw) for name, (rows, draw) in drawn.items() if len(rows)}
     for name, (table, draw) in drawn.items():
         write_figure(output / name, table, draw)
@@ -47,7 +46,7 @@ def cost_rows(results: Results) -> list[dict]:
     rows = []
     for record in task_records(results):
         interval = {"mean": record["difference"], "low": record["low"], "high": record["high"]}
-        rows.append({"label": f"{record['task']}, {record['speedup']:.1f}x", "method": "AdapLeR", **interval})
+        rows.append({"label": f"{record['name']}, {record['speedup']:.1f}x", "method": "AdapLeR", **interval})
     return rows
 
 

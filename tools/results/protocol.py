@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pandas
 
-from tools.results.result_files import LAYOUT, Results, aim, best_epoch, kind
+from tools.results.result_files import LAYOUT, Results, aim, best_epoch, by_backbone, kind
 from tools.results.seed_means import ENOUGH_SEEDS, join
 from tools.results.variants import distinct_settings, other_settings, other_targets
 from tools.results.verdict import GENERATED
@@ -40,23 +40,27 @@ def protocol(results: Results) -> str:
 
 
 def by_task(results: Results, told: Callable[[list[dict]], str]) -> str:
-    """What is told of the runs of each task: `mrpc: ...; sst2: ...`."""
-    texts = {task: told(compared_runs(results, task)) for task in results.tasks}
-    return "; ".join(f"{task}: {text}" for task, text in texts.items() if text)
+    """What is told of the runs of each task and backbone: `mrpc: ...; sst2: ...`."""
+    texts = {name: told(runs) for name, runs in compared_runs(results).items()}
+    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
 
 
 def distinct(results: Results) -> str:
     """Which settings with a target differ from the recipe beyond their interval; empty if none has an interval."""
-    found = {task: distinct_settings(compared_runs(results, task)) for task in results.tasks}
+    found = {name: distinct_settings(runs) for name, runs in compared_runs(results).items()}
     if all(settings is None for settings in found.values()):
         return ""
-    texts = [f"{setting} on {task}" for task, settings in found.items() for setting in settings or []]
+    texts = [f"{setting} on {name}" for name, settings in found.items() for setting in settings or []]
     return PARTS["distinct"].format(list=listing(texts)) if texts else PARTS["indistinct"]
 
 
-def compared_runs(results: Results, task: str) -> list[dict]:
-    """The runs of a task, those of an ablation included."""
-    return [run for run in results.runs + results.ablation if run["task"] == task]
+def compared_runs(results: Results) -> dict[str, list[dict]]:
+    """The runs of each task, those of an ablation included; a task with several backbones is named with each."""
+    groups = by_backbone(results.runs + results.ablation)
+    tasks = [task for task, _ in groups]
+    return {
+        f"{task} ({backbone})" if tasks.count(task) > 1 else task: runs for (task, backbone), runs in groups.items()
+    }
 
 
 def names_of(runs: list[dict]) -> str:

@@ -16,6 +16,8 @@ PAPER = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding=
 """What the paper reports, and what the tasks cost that were not run."""
 PER_RUN = ("backbone_name", "data_seed", "data_dir", "gpu", "multi_gpu", "resume", "save_name")
 """Flags in which the runs of one setting may differ."""
+OWN_FILES = "custom"
+"""The task of a user's own files: another folder has other data."""
 OF_NO_MODEL = ("training", "loading", "faults")
 """Kinds of results that no trained model is needed for."""
 
@@ -128,11 +130,25 @@ def is_about(result: dict, run: dict) -> bool:
     return all(result.get(name) == values[name] for name in names)
 
 
+def by_backbone(runs: list[dict]) -> dict[tuple[str, str], list[dict]]:
+    """The runs of each task and backbone, in the order of these."""
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for run in sorted(runs, key=lambda run: (run["task"], run["backbone"])):
+        groups.setdefault((run["task"], run["backbone"]), []).append(run)
+    return groups
+
+
+def tradeoff_name(task: str, backbone: str) -> str:
+    """The figure of the runs of a task and backbone."""
+    return f"{task}_{backbone}_tradeoff"
+
+
 def flags(settings: dict) -> str:
     """Flags of a stage that belong to its setting, in alphabetical order."""
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     texts = []
-    for name in sorted(given.keys() - set(PER_RUN)):
+    per_run = set(PER_RUN) - ({"data_dir"} if settings.get("task") == OWN_FILES else set())
+    for name in sorted(given.keys() - per_run):
         value = given[name]
         texts.append(f"--{name.upper()} {' '.join(value) if isinstance(value, list) else value}".removesuffix(" True"))
     return " ".join(texts)

@@ -53,6 +53,8 @@ def with_spread(distance: float, values: np.ndarray) -> float:
 def seed_records(runs: list[dict]) -> list[dict]:
     """One record a task, backbone and setting: means over seeds, on test or, if its labels are hidden, on validation.
 
+    `name` is the task, with what tells the record from others of that task.
+
     Raises:
         UserError: there is no run, or two results are of one run.
     """
@@ -61,7 +63,25 @@ def seed_records(runs: list[dict]) -> list[dict]:
     table = pandas.DataFrame(map(run_values, runs))
     for run in table[table.duplicated([*GROUP, "seed"])].itertuples():
         raise UserError(f"two results of {run.task}, {run.backbone} have the same seed {run.seed}; remove one of them")
-    return [seeds_record(group) for _, group in table.groupby(GROUP)]
+    records = [seeds_record(group) for _, group in table.groupby(GROUP)]
+    return [record | {"name": name_of(record, records)} for record in records]
+
+
+def name_of(record: dict, records: list[dict]) -> str:
+    """A record's task, with as much of backbone, target, rows and data as tells it from the task's other records."""
+    known, parts = [values_of(other) for other in records if other["task"] == record["task"]], []
+    for name, value in values_of(record).items():
+        same = [values for values in known if values[name] == value]
+        parts += [value] if len(same) < len(known) else []
+        known = same
+    return f"{record['task']} ({', '.join(parts)})" if parts else record["task"]
+
+
+def values_of(record: dict) -> dict[str, str]:
+    """In what records of one task can differ."""
+    data = record["runs"][0]["settings"]["train_adapler"]["data_dir"]
+    values = {name: record[name] for name in ("backbone", "asked")}
+    return values | {"rows": f"{record['rows']} rows", "data": str(data)}
 
 
 def seeds_record(group: pandas.DataFrame) -> dict:
@@ -124,15 +144,12 @@ def goal(record: dict) -> str:
 def speeds_on_validation(runs: list[dict]) -> str:
     """A sentence on how many runs have nearly the asked speedup on validation; empty without a run with a target."""
     tolerance = LAYOUT["task_goals"]["tolerance_on_validation"]
-    reached = {}
-    for run in runs:
-        if run["target_speedup"]:
-            reached[f"{run['task']} {run['seed']}"] = run["splits"]["validation"]["speedup"], run["target_speedup"]
-    off = [
-        f"{name} reached {speedup:.2f}x of {target:g}x"
-        for name, (speedup, target) in reached.items()
-        if abs(speedup / target - 1) > tolerance
-    ]
+    reached = [run for run in runs if run["target_speedup"]]
+    off = []
+    for run in reached:
+        speedup, target = run["splits"]["validation"]["speedup"], run["target_speedup"]
+        if abs(speedup / target - 1) > tolerance:
+            off.append(f"{run['task']} {run['seed']} reached {speedup:.2f}x of {target:g}x")
     counts = {"near": len(reached) - len(off), "all": len(reached), "tolerance": tolerance}
     others = "".join(f"; {text}" for text in off)
     return LAYOUT["parts"]["validation"].format(**counts, others=others) if reached else ""

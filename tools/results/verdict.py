@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tools.common.paths import DEFAULT_BACKBONE, backbone_name
 from tools.results.alternatives import SIZES, frame, milliseconds
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
 from tools.results.seed_means import ENOUGH_SEEDS, certainty, interval_over_seeds, seed_records, training_cost
-from tools.results.words import listing, span
+from tools.results.words import duration, listing, span
 
 TEXTS = LAYOUT["verdict"]
 GENERATED = "demo"
@@ -105,18 +106,17 @@ def without_data(records: list[dict]) -> list[str]:
 def backbones(records: list[dict]) -> str:
     """The backbones of all scores, introduced if the layout knows them."""
     known = {name: values["text"] for name, values in LAYOUT["backbones"].items()}
-    names = {record["backbone"] for record in records}
-    return listing(sorted(known.get(name, name) for name in names)) or "small backbones"
+    return listing(sorted({known.get(record["backbone"], record["backbone"]) for record in records}))
 
 
 def goals(records: list[dict]) -> str:
     """The tasks whose goal is reached, missed and undecided, and those that no current run aims at."""
-    found = {name: [r["task"] for r in records if r["goal"].startswith(name)] for name in GOALS}
-    aimed_at = {task for tasks in found.values() for task in tasks}
+    found = {name: [r["name"] for r in records if r["goal"].startswith(name)] for name in GOALS}
+    aimed_at = {record["task"] for record in records if record["goal"].startswith(GOALS)}
     waiting = [task for task in LAYOUT["task_goals"]["speedups"] if task not in aimed_at]
     names = {name: listing(tasks) or "no task" for name, tasks in found.items()}
     text = TEXTS["goals"].format(loss=LAYOUT["task_goals"]["loss"], **names)
-    small = [record["task"] for record in records if record["goal"] == "undecided" and is_small(record)]
+    small = [record["name"] for record in records if record["goal"] == "undecided" and is_small(record)]
     text += f" {TEXTS['too_few'].format(list=listing(small), loss=LAYOUT['task_goals']['loss'])}" if small else ""
     return f"{text} {TEXTS['waiting'].format(list=listing(waiting))}" if waiting else text
 
@@ -133,14 +133,14 @@ def gain(records: list[dict]) -> str:
     """FLOPs speedups, and the tasks grouped by whether the difference of the score is certain; tables have the rest."""
     groups = {}
     for record in sorted(records, key=lambda record: record["certainty"]):
-        groups.setdefault(record["certainty"], []).append(f"{record['task']} ({record['difference']:+.1f})")
+        groups.setdefault(record["certainty"], []).append(f"{record['name']} ({record['difference']:+.1f})")
     scores = listing([f"{TEXTS['certainty'][name]} {listing(tasks)}" for name, tasks in groups.items()])
-    speedups = span({record["task"]: record["speedup"] for record in records}, "{:.2f}")
-    training = span({record["task"]: record["cost"] for record in records}, "{:.1f}")
-    runs = {f"{run['task']} {run['seed']}": run for record in records for run in record["runs"]}
+    speedups = span({record["name"]: record["speedup"] for record in records}, "{:.2f}")
+    training = span({record["name"]: record["cost"] for record in records}, "{:.1f}")
+    runs = {f"{record['name']} {run['seed']}": run for record in records for run in record["runs"]}
     times = [sum(run["seconds"].values()) for run in runs.values()]
     values = {"single": span({name: training_cost(run) for name, run in runs.items()}, "{:.1f}")}
-    values |= {"shortest": min(times) / 60, "longest": max(times) / 3600}
+    values |= {"shortest": duration(min(times)), "longest": duration(max(times))}
     return (
         f"{TEXTS['gain'].format(speedups=speedups, training=training, scores=scores, **values)} {dev_losses(records)}"
     )
@@ -152,7 +152,7 @@ def dev_losses(records: list[dict]) -> str:
     for record in records:
         on_dev = in_points(interval_over_seeds([run["splits"]["validation"] for run in record["runs"]], "difference"))
         if record["certainty"] != certainty(on_dev) == "a loss":
-            losses.append(f"{record['task']}, {DIFFERENCE.format(**on_dev)}")
+            losses.append(f"{record['name']}, {DIFFERENCE.format(**on_dev)}")
     return TEXTS["dev_losses"].format(list=listing(losses)) if losses else ""
 
 
@@ -160,7 +160,7 @@ def gains_of(records: list[dict], engine: str) -> dict[str, str]:
     """How many times as fast AdapLeR is on an engine for one text and for batches: large, best, unpadded; spans."""
     batches = {"one": ONE, "many": BATCH, "best": BEST, "unpadded": UNPADDED}
     return {
-        name: span({record["task"]: record["gains"][engine, batch] for record in records}, "{:.2f}") + " times"
+        name: span({record["name"]: record["gains"][engine, batch] for record in records}, "{:.2f}") + " times"
         for name, batch in batches.items()
     }
 
@@ -174,7 +174,7 @@ def time_sentence(records: list[dict]) -> str:
 def unpadded_sentence(records: list[dict]) -> str:
     """Batches without padding on both engines."""
     gains = {
-        engine: span({record["task"]: record["gains"][engine, UNPADDED] for record in records}, "{:.2f}") + " times"
+        engine: span({record["name"]: record["gains"][engine, UNPADDED] for record in records}, "{:.2f}") + " times"
         for engine in ENGINES
     }
     return TEXTS["unpadded"].format(**gains, batch=BATCH)
@@ -187,7 +187,7 @@ def against_int8(results: Results, records: list[dict]) -> str:
         result = timed(results, record)[0]
         plain, ours = as_chosen(result, "ONNX Runtime", "BERT"), as_chosen(result, "TensorFlow", "AdapLeR")
         if milliseconds(plain, ONE) < milliseconds(ours, ONE):
-            first.append(record["task"])
+            first.append(record["name"])
     text = TEXTS["int8"].format(**gains_of(records, "ONNX Runtime"), batch=BATCH)
     return f"{text} {TEXTS['int8_first'].format(list=every_or(first, records))}" if first else text
 
@@ -198,7 +198,7 @@ def int8_losses(results: Results, records: list[dict]) -> str:
     for record in records:
         for losses, method in (plain, "BERT"), (ours, "AdapLeR"):
             point = as_chosen(timed(results, record)[0], "ONNX Runtime", method)
-            losses[record["task"]] = 100 * point["difference"]
+            losses[record["name"]] = 100 * point["difference"]
     return TEXTS["int8_losses"].format(plain_losses=span(plain, "{:+.1f}"), losses=span(ours, "{:+.1f}"))
 
 
@@ -210,9 +210,9 @@ def on_front(results: Results, records: list[dict]) -> str:
         points = frame(result)
         ours = points[(points["method"] == "AdapLeR") & (points["precision"] == "int8")]
         if (ours["front"] == "yes").sum() >= SETTINGS_ON_FRONT:
-            named.append(record["task"])
+            named.append(record["name"])
         if result["settings"]["not_trained"]:
-            incomplete.append(f"{len(result['settings']['not_trained'])} on {record['task']}")
+            incomplete.append(f"{len(result['settings']['not_trained'])} on {record['name']}")
     front = TEXTS["on_front"].format(batch=BATCH, settings=SETTINGS_ON_FRONT, list=every_or(named, records))
     return f"{front} {TEXTS['incomplete'].format(list=listing(incomplete))}" if incomplete else front
 
@@ -223,7 +223,7 @@ def beaten_by(results: Results, records: list[dict]) -> str:
     for record in records:
         for batch, tasks in beaten.items():
             if better := better_model(timed(results, record)[0], batch):
-                tasks.append(TEXTS["beaten"].format(task=record["task"], **better))
+                tasks.append(TEXTS["beaten"].format(task=record["name"], **better))
     one, many = (listing(tasks) or "on no task" for tasks in beaten.values())
     seeds = listing(sorted({str(record["timed_seed"]) for record in records}))
     sentences = [TEXTS["smaller"].format(batch=BATCH, beaten_one=one, beaten=many, seeds=seeds)]
@@ -236,7 +236,7 @@ def unlearned(result: dict, record: dict) -> str:
     loss = LAYOUT["task_goals"]["loss"]
     if "constant" not in record or max(scores, default=100) > record["constant"] + loss:
         return ""
-    return TEXTS["unlearned"].format(task=record["task"], loss=loss, constant=record["constant"])
+    return TEXTS["unlearned"].format(task=record["name"], loss=loss, constant=record["constant"])
 
 
 def better_model(result: dict, batch: str) -> dict | None:
@@ -259,7 +259,7 @@ def better_model(result: dict, batch: str) -> dict | None:
 def short_requests(results: Results, records: list[dict]) -> str:
     """One short text at the size of BERT-base, and the tasks on which one text gains too little."""
     slow = [
-        f"on {record['task']} in {ENGINE_NAMES[engine]} ({record['gains'][engine, ONE]:.2f})"
+        f"on {record['name']} in {ENGINE_NAMES[engine]} ({record['gains'][engine, ONE]:.2f})"
         for record in records
         for engine in ENGINES
         if record["gains"].get((engine, ONE), HARDLY_FASTER) < HARDLY_FASTER
@@ -319,17 +319,17 @@ def form_gain(point: dict, forms: tuple[str, str]) -> float:
 def not_measured(records: list[dict]) -> str:
     """BERT-base, rows, times and seeds that are missing, and the paper's tasks without data."""
     missing = {
-        "unmeasured_rows": [record["task"] for record in records if record["rows"] != "all"],
-        "unmeasured_tests": [record["task"] for record in records if is_cut(record)],
-        "unmeasured_times": [record["task"] for record in records if not record["gains"]],
-        "unmeasured_seeds": [record["task"] for record in records if len(record["runs"]) < ENOUGH_SEEDS],
+        "unmeasured_rows": [record["name"] for record in records if record["rows"] != "all"],
+        "unmeasured_tests": [record["name"] for record in records if is_cut(record)],
+        "unmeasured_times": [record["name"] for record in records if not record["gains"]],
+        "unmeasured_seeds": [record["name"] for record in records if len(record["runs"]) < ENOUGH_SEEDS],
         "unmeasured_tasks": without_data(records),
     }
     found = [TEXTS[name].format(tasks=listing(tasks), seeds=ENOUGH_SEEDS) for name, tasks in missing.items() if tasks]
     rest = "; ".join(found)
-    return TEXTS["unmeasured"].format(
-        backbones=backbones(records), rest=f"{rest[:1].upper()}{rest[1:]}." if rest else ""
-    )
+    has_base = any(record["backbone"] == backbone_name(DEFAULT_BACKBONE) for record in records)
+    base = TEXTS["unmeasured_base"].format(backbones=backbones(records)) if records and not has_base else ""
+    return TEXTS["unmeasured"].format(base=base, rest=f"{rest[:1].upper()}{rest[1:]}." if rest else "")
 
 
 def is_cut(record: dict) -> bool:

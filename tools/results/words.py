@@ -8,6 +8,11 @@ def listing(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def duration(seconds: float) -> str:
+    """Minutes, or hours from two hours on."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
+
+
 def span(values: dict[str, float], number: str) -> str:
     """The smallest and the largest value, with their tasks."""
     ordered = sorted((value, task) for task, value in values.items())

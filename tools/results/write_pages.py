@@ -17,7 +17,18 @@ from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.protocol import looks, protocol
 from tools.results.rationales import agreement_records, claims
-from tools.results.result_files import LAYOUT, PAPER, Results, best_epoch, flags, kind, read_folder, training_values
+from tools.results.result_files import (
+    LAYOUT,
+    PAPER,
+    Results,
+    best_epoch,
+    by_backbone,
+    flags,
+    kind,
+    read_folder,
+    tradeoff_name,
+    training_values,
+)
 from tools.results.seed_means import ENOUGH_SEEDS, speeds_on_validation
 from tools.results.variants import variants_table
 from tools.results.verdict import (
@@ -62,8 +73,8 @@ def results_page(results: Results, folder: Path, output: Path) -> list[str]:
     records = task_records(results)
     parts = [LAYOUT["introduction"], *headline(results, link)]
     if records:
-        known = [f"{record['constant']:.1f} on {record['task']}" for record in records if "constant" in record]
-        constants = PARTS["constants"].format(list=listing(known)) if known else ""
+        known = {f"{record['constant']:.1f} on {record['task']}": None for record in records if "constant" in record}
+        constants = PARTS["constants"].format(list=listing(list(known))) if known else ""
         validation = speeds_on_validation([run for record in records for run in record["runs"]])
         parts.append(PARTS["scores"].format(**LAYOUT["task_goals"], constants=constants, validation=validation))
         parts += [markdown(records, COLUMNS["scores"]), picture("cost", link)]
@@ -89,7 +100,7 @@ def headline(results: Results, link: str) -> list[str]:
 
 def speeds(results: Results, records: list[dict]) -> list[str]:
     """The table of times, and how many texts they are of."""
-    found = {record["task"]: timed(results, record)[0] for record in records}
+    found = {record["name"]: timed(results, record)[0] for record in records}
     texts = {task: result["settings"]["timed_texts"] for task, result in found.items()}
     singles = {task: alternatives.timed_texts(count, ONE) for task, count in texts.items()}
     table = markdown(records, COLUMNS["speed"])
@@ -132,7 +143,7 @@ def no_help(results: Results, records: list[dict]) -> str:
         lines += dial_limits(timed(results, record)[0])
     for record in records:
         if record["goal"].startswith("missed"):
-            values = "{task}, goal {goal}: {difference:+.1f} points ({low:+.1f} to {high:+.1f}) at {speedup:.2f}x"
+            values = "{name}, goal {goal}: {difference:+.1f} points ({low:+.1f} to {high:+.1f}) at {speedup:.2f}x"
             lines.append(f"{values.format(**record)}, {record['mean_lengths'][0]:.0f} tokens a text.")
     return "\n".join(f"- {' '.join(line.split())}" for line in lines if line)
 
@@ -156,7 +167,7 @@ def dial_limits(result: dict) -> list[str]:
 
 def rationale_part(results: Results, link: str) -> list[str]:
     """The table of agreement and the claim's verdicts; which tasks wait for a comparison."""
-    records, parts = agreement_records(results), ["## Rationales"]
+    records, parts = agreement_records(results), []
     if records:
         parts += [PARTS["rationales"], markdown(records, COLUMNS["agreement"])]
         parts += ["\n".join(f"- {sentence}" for sentence in claims(records))]
@@ -169,7 +180,7 @@ def rationale_part(results: Results, link: str) -> list[str]:
         parts.append(PARTS["review"].format(link=link, task=result["task"]))
         title = PARTS["titles"]["review"].format(**result["reviews"][0])
         parts.append(PARTS["figure"].format(title=title, picture=f"{link}figures/review.png"))
-    return parts
+    return ["## Rationales", *parts] if parts else []
 
 
 def task_page(results: Results, task: str, home: dict) -> list[str]:
@@ -178,9 +189,11 @@ def task_page(results: Results, task: str, home: dict) -> list[str]:
     parts = [PAGES["task"].format(task=task, **home), *map(run_section, runs)]
     if runs:
         title = PARTS["titles"]["tradeoff"].format(task=task)
-        parts.append(PARTS["figure"].format(title=title, picture=f"figures/{task}_tradeoff.png"))
-    variants = variants_table(runs + compared)
-    parts += [PAGES["variants"].format(seeds=ENOUGH_SEEDS), variants] if variants else []
+        pictures = [f"figures/{tradeoff_name(*key)}.png" for key in by_backbone(runs)]
+        parts += [PARTS["figure"].format(title=title, picture=picture) for picture in pictures]
+    for (_, backbone), group in by_backbone(runs + compared).items():
+        if variants := variants_table(group):
+            parts += [PAGES["variants"].format(seeds=ENOUGH_SEEDS, backbone=backbone), variants]
     if compared:
         seeds = " ".join(str(run["seed"]) for run in compared)
         parts += [PAGES["ablation"].format(task=task, seeds=seeds), *map(run_section, compared)]
@@ -247,7 +260,7 @@ def run_section(summary: dict) -> str:
 
 
 def command(summary: dict) -> str:
-    """The paragraph with the command of a run; empty if its backbone is not on the hub."""
+    """The paragraph with the command of a run; empty if the layout does not know its backbone."""
     backbone, settings = LAYOUT["backbones"].get(summary["backbone"]), summary["settings"]["train_adapler"]
     if backbone is None:
         return ""
