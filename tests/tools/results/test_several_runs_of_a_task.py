@@ -34,9 +34,9 @@ def test_sentences_and_tables_name_the_backbone_where_a_task_has_several(folder)
 
 
 def test_settings_are_compared_within_one_backbone(folder, tmp_path):
-    text = texts_of(folder)["RESULTS.md"]
+    texts = {file.name: text for file, text in pages(folder, folder / "RESULTS.md").items()}
+    text, page = texts["RESULTS.md"], texts["mrpc.md"]
     assert "mrpc (bert): labels alone -1.6; mrpc (minilm): labels alone -1.6." in text and "other flags" not in text
-    page = pages(folder, folder / "RESULTS.md")[folder / "mrpc.md"]
     assert [name for name in draw_figures(read_folder(folder), tmp_path) if name.startswith("mrpc")] == [
         "mrpc_bert_tradeoff",
         "mrpc_minilm_tradeoff",
