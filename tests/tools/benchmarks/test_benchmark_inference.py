@@ -21,7 +21,6 @@ from tools.flops.formulas import adapler_flops, bert_flops
 from tools.results import benchmark_tables as tables
 from tools.results.tables import loading_table, precision_table
 from tools.runtime.argument_parser import parse
-from tools.runtime.arguments import RowArguments
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def test_precisions_are_compared_on_the_dev_set(saved_model, tmp_path):
         file.unlink()
     command_line = f"--TASK sst2 --MODEL_PATH {saved_model} --DATA_DIR {tmp_path / 'data'} --BATCH_SIZE 12"
     command_line += f" --HOLD_OUT 12 --MAX_EVAL_EXAMPLES 12 --SAVE {tmp_path / 'precision.json'}"
-    precision.benchmark(parse([PrecisionArguments, RowArguments], "", command_line.split()))
+    precision.benchmark(parse([PrecisionArguments], "", command_line.split()))
     result = json.loads((tmp_path / "precision.json").read_text())
     assert list(result["precisions"]) == ["float32", "bfloat16"] and result["same_answers"] <= 12
     assert all(values["lr_mode"]["examples"] == 12 for values in result["precisions"].values())
