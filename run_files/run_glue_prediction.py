@@ -16,8 +16,8 @@ if __name__ == "__main__":
     ARGUMENTS = parse(STAGES["glue_prediction"], __doc__)  # before the imports that take seconds
 
 from tools.common.errors import UserError
+from tools.common.task_names import CUSTOM
 from tools.data.loading import load_examples
-from tools.data.tasks import CUSTOM
 from tools.evaluation.evaluate import predict
 from tools.evaluation.glue_submission import server_file, write_predictions, write_server_file, zip_if_complete
 from tools.evaluation.metrics import answers

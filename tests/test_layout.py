@@ -10,7 +10,8 @@ import pytest
 from tests import layout_rules, mutations
 from tools.common.paths import ROOT
 from tools.common.provenance import VERSION
-from tools.data.tasks import CUSTOM, TABLE
+from tools.common.task_names import CUSTOM
+from tools.data.tasks import TABLE
 from tools.runtime import forward_flags
 
 RULES = [layout_rules.upward_imports, layout_rules.cycles, layout_rules.strays, layout_rules.too_long]

@@ -108,7 +108,7 @@ TARGET_FAULTS = (
     Fault(
         "data sets of a user averaged",
         "tools/results/result_files.py",
-        'settings.get("task") == OWN_FILES',
+        'settings.get("task") == CUSTOM',
         "False",
         (f"{SEVERAL}::test_data_sets_of_a_user_are_not_averaged",),
     ),

@@ -119,12 +119,12 @@ def points(run: Run, contenders: list[Contender], splits: Splits, texts: Path) -
     """One entry a contender, as in the result file; `texts` are those of `write_texts`."""
     before, _, whole = contenders[0].predict(splits("test"), run.arguments.batch_size)
     scored = [scores(run, contender, splits, before, whole) for contender in tqdm(contenders, desc="scores")]
-    times = {}
+    times, texts_of = {}, {}
     for size in BATCH_SIZES:
         count = timed_texts(run.arguments.timed_texts, str(size))
-        times[size] = time_batches(contenders, splits, size, count)
+        times[size], texts_of[size] = time_batches(contenders, splits, size, count)
     for point, contender in zip(scored, tqdm(contenders, desc="starts"), strict=True):
-        point |= latencies({size: seconds[contender.name] for size, seconds in times.items()})
+        point |= latencies({size: (seconds[contender.name], texts_of[size]) for size, seconds in times.items()})
         plain = f"BERT, {contender.engine}, {contender.precision}"
         point["gains"] = gains({size: (seconds[plain], seconds[contender.name]) for size, seconds in times.items()})
         point |= measure(contender.engine, contender.precision, contender.model, contender.tokenizer, texts)
@@ -148,44 +148,47 @@ def scores(run: Run, contender: Contender, splits: Splits, before: np.ndarray, w
     }
 
 
-def time_batches(contenders: list[Contender], splits: Splits, batch_size: int, count: int) -> dict[str, np.ndarray]:
-    """Seconds per text of every contender on the first `count` test texts, in their order: [rounds, batches].
+def time_batches(
+    contenders: list[Contender], splits: Splits, batch_size: int, count: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Times every contender on the first `count` test texts, in their order.
 
-    Texts that fill no batch are left out, because a round is the mean of its batches.
+    Returns:
+        name -> seconds of each batch, [rounds, batches]; and the number of texts of each batch, [batches].
     """
     batches = {}
     for length in {contender.max_length for contender in contenders}:
         test = splits("test", length)
-        count = min(len(test), count)
-        first = test.take(np.arange(max(count - count % batch_size, min(count, batch_size))))
+        first = test.take(np.arange(min(len(test), count)))
         batches[length] = [inputs for inputs, _ in first.batches(batch_size)]
     sizes = np.array([len(inputs["input_ids"]) for inputs in batches[contenders[0].max_length]])
     functions = {
         contender.name: lambda number, contender=contender: contender.run(batches[contender.max_length][number])
         for contender in contenders
     }
-    seconds = time_interleaved(functions, range(len(sizes)), ROUNDS, f"batches of {batch_size}", SECONDS_PER_SIZE)
-    return {name: values / sizes for name, values in seconds.items()}
+    times = time_interleaved(functions, range(len(sizes)), ROUNDS, f"batches of {batch_size}", SECONDS_PER_SIZE)
+    return times, sizes
 
 
-def latencies(seconds: dict[int, np.ndarray]) -> dict:
-    """Milliseconds per text, p50 and p99, and texts per second, by batch size.
+def latencies(times: dict[int, tuple[np.ndarray, np.ndarray]]) -> dict:
+    """Milliseconds per text, p50 and p99 of the batches, and texts per second of the median round, by batch size.
 
     Args:
-        seconds: batch size -> seconds per text, [rounds, batches].
+        times: batch size -> seconds of each batch, [rounds, batches], and its number of texts, [batches].
     """
-    percentiles = {size: 1000 * np.percentile(values, [50, 99]) for size, values in seconds.items()}
-    return {
-        "milliseconds": {str(size): {"p50": float(p50), "p99": float(p99)} for size, (p50, p99) in percentiles.items()},
-        "texts_per_second": {str(size): float(1 / np.median(values.mean(axis=1))) for size, values in seconds.items()},
-    }
+    milliseconds, texts_per_second = {}, {}
+    for size, (seconds, texts) in times.items():
+        p50, p99 = 1000 * np.percentile(seconds / texts, [50, 99])
+        milliseconds[str(size)] = {"p50": float(p50), "p99": float(p99)}
+        texts_per_second[str(size)] = float(texts.sum() / np.median(seconds.sum(axis=1)))
+    return {"milliseconds": milliseconds, "texts_per_second": texts_per_second}
 
 
 def gains(seconds: dict[int, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
     """How many times as fast a model is as plain BERT on its engine, by batch size: median and extremes of the rounds.
 
     Args:
-        seconds: batch size -> seconds per text of plain BERT and of the model, [rounds, batches] each.
+        seconds: batch size -> seconds of each batch for plain BERT and for the model, [rounds, batches] each.
     """
     return {
         str(size): dict(zip(("median", "lowest", "highest"), time_ratio(plain, ours), strict=True))

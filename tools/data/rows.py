@@ -15,9 +15,10 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from tools.common import paths
 from tools.common.errors import UserError
 from tools.common.locks import locked
+from tools.common.task_names import CUSTOM
 from tools.data import demo_task, phrases, readers
 from tools.data.files import READERS, read_file
-from tools.data.tasks import CUSTOM, Task, custom_task
+from tools.data.tasks import Task, custom_task
 
 SPLIT_SEED = 1234
 """Seed of the dev cut and of MAX_*_EXAMPLES subsets: the same rows for every DATA_SEED."""

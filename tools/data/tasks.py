@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from tools.common.errors import UserError
+from tools.common.task_names import CUSTOM, GENERATED
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def single(name: str, column: str, labels: tuple[str, ...], splits: Mapping[str,
 # GLUE's metrics are those that its server reports; the first is the primary one
 # fmt: off
 ROWS = (
-    single("demo", "text", ("negative", "positive"), ALL_SPLITS, None,
+    single(GENERATED, "text", ("negative", "positive"), ALL_SPLITS, None,
            generated=True, rationale=itemgetter("rationale")),
     glue("sst2", ("sentence",), ("negative", "positive"), "accuracy", phrases=True),
     glue("mrpc", PAIR, ("not_equivalent", "equivalent"), "f1", "accuracy"),
@@ -176,9 +177,6 @@ ROWS = (
 )
 # fmt: on
 TABLE = {task.name: task for task in ROWS}
-
-
-CUSTOM = "custom"
 
 
 def get_task(name: str) -> Task:

@@ -52,7 +52,7 @@ def load_dev_set(arguments: HeldOutTaskArguments, limit: int | None, config: Ada
     task = make_task(arguments)
     if task.windowed:
         raise UserError(
-            f"--TASK {task.name} is scored by windows of its documents, and int8 would be by whole texts; leave it out"
+            f"--TASK {task.name} is scored by windows of its documents, int8 is on whole texts; leave it out"
         )
     if task.outputs != config.num_labels:
         raise UserError(f"--TASK {task.name} has {task.outputs} outputs, the model has {config.num_labels}")

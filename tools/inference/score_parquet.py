@@ -110,7 +110,7 @@ def null_counts(metadata: pq.FileMetaData) -> dict[str, int]:
         chunk = metadata.row_group(group).column(column)
         if chunk.statistics is not None and chunk.statistics.has_null_count:
             counts[chunk.path_in_schema] += chunk.statistics.null_count
-    return dict(counts)
+    return counts
 
 
 def job_of(arguments: ScoreArguments, text_columns: list[str]) -> dict:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pandas
 
+from tools.common.task_names import GENERATED
 from tools.results.result_files import LAYOUT, Results, aim, best_epoch, by_backbone, kind
 from tools.results.seed_means import ENOUGH_SEEDS, join
 from tools.results.variants import distinct_settings, other_settings, other_targets
-from tools.results.verdict import GENERATED
 from tools.results.words import listing
 
 PARTS = LAYOUT["parts"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tools.common.task_names import GENERATED
 from tools.results.result_files import Results
 from tools.results.seed_means import interval_over_seeds
-from tools.results.verdict import GENERATED
 from tools.results.words import listing
 
 CHANCE = "random"

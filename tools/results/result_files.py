@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.common.errors import UserError
+from tools.common.task_names import CUSTOM
 
 LAYOUT = tomllib.loads(Path(__file__).with_name("layout.toml").read_text(encoding="utf-8"))
 """Fixed text, columns of the tables, and goals."""
@@ -16,8 +17,6 @@ PAPER = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding=
 """What the paper reports, and what the tasks cost that were not run."""
 PER_RUN = ("backbone_name", "data_seed", "data_dir", "gpu", "multi_gpu", "resume", "save_name")
 """Flags in which the runs of one setting may differ."""
-OWN_FILES = "custom"
-"""The task of a user's own files: another folder has other data."""
 OF_NO_MODEL = ("training", "loading", "faults")
 """Kinds of results that no trained model is needed for."""
 
@@ -147,7 +146,7 @@ def flags(settings: dict) -> str:
     """Flags of a stage that belong to its setting, in alphabetical order."""
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     texts = []
-    per_run = set(PER_RUN) - ({"data_dir"} if settings.get("task") == OWN_FILES else set())
+    per_run = set(PER_RUN) - ({"data_dir"} if settings.get("task") == CUSTOM else set())
     for name in sorted(given.keys() - per_run):
         value = given[name]
         texts.append(f"--{name.upper()} {' '.join(value) if isinstance(value, list) else value}".removesuffix(" True"))

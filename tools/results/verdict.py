@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tools.common.paths import DEFAULT_BACKBONE, backbone_name
+from tools.common.task_names import GENERATED
 from tools.results.alternatives import SIZES, frame, milliseconds
 from tools.results.benchmark_tables import DROPPING, LR_MODE, PADDED, PLAIN
 from tools.results.result_files import LAYOUT, PAPER, Results, in_points, is_about
@@ -10,8 +11,6 @@ from tools.results.seed_means import ENOUGH_SEEDS, certainty, interval_over_seed
 from tools.results.words import duration, listing, span
 
 TEXTS = LAYOUT["verdict"]
-GENERATED = "demo"
-"""The generated task has a page, but no line beside tasks of real texts."""
 ENGINES = {"TensorFlow": "float32", "ONNX Runtime": "int8"}
 ENGINE_NAMES = {"TensorFlow": "TensorFlow", "ONNX Runtime": "ONNX int8"}
 ONE, BATCH, BEST, UNPADDED = "1", "32", "best", "32 without padding"
@@ -25,7 +24,7 @@ SETTINGS_ON_FRONT = 2
 
 
 def task_records(results: Results) -> list[dict]:
-    """The means over seeds of each real task, with the times of its chosen point if they were measured."""
+    """The means over seeds of each task of real texts, with the times of its chosen point if they were measured."""
     runs = [run for run in results.runs if run["task"] != GENERATED]
     records = seed_records(runs) if runs else []
     return [record | times(timed(results, record)) for record in records]

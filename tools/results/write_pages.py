@@ -13,6 +13,7 @@ from tools.common.atomic_files import atomic_write
 from tools.common.errors import UserError
 from tools.common.markdown import markdown
 from tools.common.paths import README, RESULTS, RESULTS_PAGE
+from tools.common.task_names import GENERATED
 from tools.results import alternatives, tables
 from tools.results.benchmark_tables import inference_tables
 from tools.results.protocol import looks, protocol
@@ -32,7 +33,6 @@ from tools.results.result_files import (
 from tools.results.seed_means import ENOUGH_SEEDS, speeds_on_validation
 from tools.results.variants import variants_table
 from tools.results.verdict import (
-    GENERATED,
     ONE,
     beaten_by,
     cost_of_nothing,

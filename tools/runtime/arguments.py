@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tools.common.errors import UserError
 from tools.common.paths import DEFAULT_BACKBONE
-from tools.data.tasks import CUSTOM, TABLE
+from tools.common.task_names import CUSTOM
+from tools.data.tasks import TABLE
 from tools.runtime.argument_parser import argument_group, flag
 from tools.runtime.argument_types import (
     FiniteFloat,

@@ -4,7 +4,7 @@
 
 prints the stage's part, each argument followed by a zero byte. With `check` for STAGE it prints nothing, but fails if a
 flag is unknown to every stage of the run, is one that run_task.sh sets itself, has a malformed value, or contradicts
-another. `check_try` is the same for one of the settings that run_files/search.sh compares, which stage 3 alone gets.
+another. `check_try` is the same for a setting that run_files/search.sh compares: stage 3 and the speed dial get it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def check(arguments: Sequence[str], stages: Sequence[str] = PIPELINE) -> None:
             usage.error(f"{argument} is not a flag")
     flags = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
     has_target = "target_speedup" in map(_flag_name, flags)
-    known_elsewhere = set().union(*(field_names(STAGES[stage]) for stage in PIPELINE))
+    known_to_the_run = set().union(*(field_names(STAGES[stage]) for stage in PIPELINE))
     reason = "in a run with a target speedup" if has_target else "among the settings that search.sh compares"
     stages = [stage for stage in stages if not (has_target and stage == NOT_WITH_TARGET)]
     if "target" in map(_flag_name, flags):
@@ -70,7 +70,7 @@ def check(arguments: Sequence[str], stages: Sequence[str] = PIPELINE) -> None:
         if _flag_name(flag) in SET_BY_PIPELINE:
             usage.error(f"the script sets {flag} itself (TASK and SEED are its first arguments); leave it out")
         if _flag_name(flag) not in known:
-            where = f" {reason}; leave it out" if _flag_name(flag) in known_elsewhere else ""
+            where = f" {reason}; leave it out" if _flag_name(flag) in known_to_the_run else ""
             usage.error(f"no stage accepts {flag}{where}")
     for stage in stages:
         parse(STAGES[stage], "", accepted_flags(stage, arguments), complete=False)

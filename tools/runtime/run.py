@@ -11,8 +11,9 @@ from typing import Any
 from tools.common import paths
 from tools.common.errors import UserError
 from tools.common.paths import TaskPaths
+from tools.common.task_names import CUSTOM
 from tools.data.rows import DataOptions, make_custom_task
-from tools.data.tasks import CUSTOM, Task, get_task, hold_out
+from tools.data.tasks import Task, get_task, hold_out
 from tools.runtime import fine_tuning_log
 from tools.runtime.arguments import DEFAULT_MAX_LENGTH, RowArguments, TaskArguments
 from tools.runtime.checkpoints import resolve_backbone, saved_max_length

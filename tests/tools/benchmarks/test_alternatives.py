@@ -201,15 +201,20 @@ def test_a_task_of_windows_is_refused(saved_model):
         plan_alternatives.plan_alternatives(Run.of("alternatives", arguments))
 
 
-@pytest.mark.parametrize(("count", "timed"), [(3, [3]), (4, [4]), (9, [4, 4]), (20, [4, 4])])
-def test_texts_that_fill_no_batch_are_not_timed(count, timed, monkeypatch):
-    """Unless they are all that there is."""
+def test_a_batch_that_is_not_full_counts_as_many_texts_as_it_has():
+    seconds, texts = np.array([[0.32, 0.2], [0.64, 0.4]]), np.array([32, 4])
+    values = program.latencies({32: (seconds, texts)})
+    assert values["texts_per_second"]["32"] == pytest.approx(36 / 0.78)
+    assert values["milliseconds"]["32"]["p50"] == pytest.approx(35)  # of 10, 20, 50 and 100
+
+
+def test_every_timed_text_is_in_a_batch(monkeypatch):
     ids = tf.ragged.constant([[2, 3]] * 11)
     examples = Examples(np.arange(11), ids, tf.zeros_like(ids), np.zeros(11, np.int32), pad_id=0)
     contender = SimpleNamespace(name="model", max_length=None, run=None)
-    monkeypatch.setattr(program, "time_interleaved", lambda _, numbers, *__: {"model": np.ones((2, len(numbers)))})
-    times = program.time_batches([contender], lambda *_: examples, 4, count)["model"]
-    assert times[0].tolist() == [1 / size for size in timed]
+    monkeypatch.setattr(program, "time_interleaved", lambda *_: {})
+    for count, sizes in ((3, [3]), (9, [4, 4, 1]), (20, [4, 4, 3])):
+        assert program.time_batches([contender], lambda *_: examples, 4, count)[1].tolist() == sizes
 
 
 def test_strung_together_texts_fill_every_position():

@@ -123,6 +123,17 @@ def test_the_slider_stops_at_the_models_own_eta_scale(saved_model, tmp_path):
     assert data["texts"][0]["steps"][41]["lengths"] == printed["lengths"]
 
 
+def test_traces_have_the_token_types_that_training_had(saved_model, monkeypatch):
+    """Whether or not the tokenizer gives them unasked."""
+    model = TFAdapLeRForSequenceClassification.from_pretrained(saved_model)
+    tokenizer, seen = load_tokenizer(str(saved_model)), []
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    run = model.call
+    monkeypatch.setattr(model, "call", lambda inputs, **flags: seen.append(inputs) or run(inputs, **flags))
+    traces(model, tokenizer, [[TEXT, TEXTS[1]]], 9)
+    assert seen[0]["token_type_ids"].numpy().any()
+
+
 def test_texts_that_are_cut_are_counted(saved_model, tmp_path, capsys):
     (tmp_path / "texts.txt").write_text(f"{TEXT}\n{'good film ' * 99}\n")
     flags = ["--MODEL_PATH", saved_model, "--INPUT", tmp_path / "texts.txt", "--JSON", tmp_path / "traces.json"]
